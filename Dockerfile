@@ -1,0 +1,32 @@
+# The studio for several machines: this image is the web server, and with
+# `python manage.py qcluster` a worker. compose.yaml puts them together.
+FROM python:3.11-slim AS wheels
+WORKDIR /build
+COPY requirements.txt ./
+RUN pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels -r requirements.txt
+
+FROM python:3.11-slim
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    STUDIO_DATA_DIR=/data \
+    STUDIO_STATIC_ROOT=/app/collected
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin studio \
+    && install -d -o studio -g studio /data
+WORKDIR /app
+COPY requirements.txt ./
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --disable-pip-version-check --no-index --find-links /wheels -r requirements.txt
+COPY manage.py ./
+COPY studio ./studio
+COPY templates ./templates
+COPY static ./static
+# The keys of this one command stay out of the image: real ones come from the environment.
+RUN SECRET_KEY=only-to-collect STUDIO_ENCRYPTION_KEY=only-to-collect STUDIO_DATA_DIR=/tmp/collecting \
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && rm -rf /tmp/collecting
+USER studio
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+CMD ["gunicorn", "--config", "python:studio.launcher.web", "--bind", "0.0.0.0:8000", "studio.wsgi"]
