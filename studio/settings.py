@@ -1,0 +1,394 @@
+"""Every setting, and every environment variable, of Ray Studio.
+
+Nothing else in the project reads the environment. With no variable set this is the
+embedded studio: SQLite, local files, Previs, no key, no service. README's table lists
+the variables; a test keeps the two the same.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def _number(name: str, default: int, *, least: int = 0) -> int:
+    raw = env.str(name, default="")
+    if not raw:
+        return default
+    if not raw.isdigit() or int(raw) < least:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; it must be a whole number from {least} up.")
+    return int(raw)
+
+
+def _switch(name: str, *, default: bool) -> bool:
+    raw = env.str(name, default="").strip().lower()
+    if not raw:
+        return default
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {raw!r}; it must be on or off.")
+
+
+def _words(name: str) -> list[str]:
+    return [word.strip() for word in env.str(name, default="").split(",") if word.strip()]
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret kept in this file, making it (mode 0600) on first use."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written whole, then linked into place: of two processes starting together one makes the
+    # secret, the other reads it, and neither ever sees a part of it.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Return Django's settings for a database address, refusing what the studio cannot use."""
+    if urlsplit(url).scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must start with postgres:// or sqlite:///, "
+            "for example postgres://user:password@host:5432/name."
+        )
+    try:
+        return dict(environ.Env.db_url_config(url))
+    except ValueError as error:
+        # Not the address itself: it has a password in it.
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from error
+
+
+# ---- Where things are kept -------------------------------------------------------------
+DATA_DIR = Path(env.str("STUDIO_DATA_DIR", default="") or BASE_DIR / "var").resolve()
+try:
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    DATA_DIR_PROBLEM = "" if os.access(DATA_DIR, os.W_OK) else "it cannot be written to"
+except OSError as error:
+    DATA_DIR_PROBLEM = error.strerror or str(error)
+if DATA_DIR_PROBLEM:
+    raise ImproperlyConfigured(
+        f"The data folder {DATA_DIR} cannot be used: {DATA_DIR_PROBLEM}. "
+        "Set STUDIO_DATA_DIR to a folder this user may write to."
+    )
+
+# ---- Address and mode ------------------------------------------------------------------
+PUBLIC_URL = env.str("STUDIO_PUBLIC_URL", default="").rstrip("/")
+if PUBLIC_URL and urlsplit(PUBLIC_URL).scheme not in {"http", "https"}:
+    raise ImproperlyConfigured(
+        f"STUDIO_PUBLIC_URL is {PUBLIC_URL!r}; it must start with http:// or https://."
+    )
+_public_host = urlsplit(PUBLIC_URL).hostname or ""
+DEBUG = _switch("DEBUG", default=False)
+_hosts = _words("STUDIO_HOSTS")
+ALLOWED_HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    *_hosts,
+    *([_public_host] if _public_host else []),
+]
+CSRF_TRUSTED_ORIGINS = (
+    [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).netloc}"] if PUBLIC_URL else []
+)
+BEHIND_TLS = PUBLIC_URL.startswith("https://")
+
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if (PUBLIC_URL or _hosts) and not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set, and this studio has a public address "
+            "(STUDIO_PUBLIC_URL or STUDIO_HOSTS). Set SECRET_KEY to a long random text, "
+            'for example the output of: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+        )
+    SECRET_KEY = kept_secret(DATA_DIR / "secret_key")
+
+# Newest first: the first key encrypts, every key decrypts. Kept apart from the database.
+ENCRYPTION_KEYS = _words("STUDIO_ENCRYPTION_KEY") or [kept_secret(DATA_DIR / "encryption_key")]
+
+# ---- Application -----------------------------------------------------------------------
+INSTALLED_APPS = [
+    "studio.apps.StudioConfig",
+    "studio.apps.StudioAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "django_q",
+    "axes",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "studio.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "studio.urls"
+WSGI_APPLICATION = "studio.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "studio.context.shell",
+            ],
+            "builtins": ["django.templatetags.static", "studio.templatetags.studio_tags"],
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---- Database --------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'studio.sqlite3'}"
+DATABASES: dict[str, dict[str, Any]] = {"default": _database(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # IMMEDIATE takes the write lock at BEGIN: a read-then-write transaction waits its
+        # turn (up to timeout, seconds) instead of failing half-way with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
+            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456;"
+        ),
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+    raise ImproperlyConfigured(
+        "REDIS_URL must start with redis://, rediss:// or unix://, for example redis://host:6379/0."
+    )
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "studio"}
+}
+
+# ---- Background work -------------------------------------------------------------------
+WORKERS = _number("STUDIO_WORKERS", 2, least=1)  # renders side by side
+FETCHERS = max(WORKERS, 2)  # downloads beside them
+SENDERS = max(WORKERS, 3)  # submits beside those; one account never has all of them
+# A slot for everything that may run here at once (services/work/rooms.py), one for an errand and
+# one for the sweep: no kind of work, however slow, waits for another kind.
+SLOTS = WORKERS + FETCHERS + SENDERS + 2
+Q_CLUSTER: dict[str, Any] = {
+    "name": "studio",
+    "workers": SLOTS,
+    "timeout": 1800,
+    "retry": 2400,  # above timeout, always: a task must not be started again while it runs
+    "max_attempts": 1,
+    "ack_failures": True,  # trying again is the lifecycle's decision, not the broker's
+    "bulk": 1,
+    "poll": 0.25,
+    # Taken from the broker ahead of a free slot. Few: what waits in one machine's memory is kept
+    # from the others, and is asked for again only by the sweep if this one dies.
+    "queue_limit": SLOTS,
+    "catch_up": False,
+    "save_limit": 250,
+    "recycle": 200,
+    "label": "Background work",
+}
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
+else:
+    Q_CLUSTER["orm"] = "default"
+
+# ---- Files -----------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.str("STUDIO_STATIC_ROOT", default="") or DATA_DIR / "static")
+STUDIO_STORAGE = env.str("STUDIO_STORAGE", default="") or "file"
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES: dict[str, dict[str, Any]] = {
+    # Names are made of codes, so writing one again replaces the same clip's earlier try.
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"allow_overwrite": True},
+    },
+    "staticfiles": {"BACKEND": "studio.staticfiles.StudioStaticFilesStorage"},
+}
+if STUDIO_STORAGE.startswith("s3://"):
+    _bucket = urlsplit(STUDIO_STORAGE)
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": _bucket.netloc,
+            "endpoint_url": parse_qs(_bucket.query).get("endpoint", [""])[0] or None,
+            "querystring_auth": True,
+            "file_overwrite": True,
+        },
+    }
+elif STUDIO_STORAGE != "file":
+    raise ImproperlyConfigured(
+        f"STUDIO_STORAGE is {STUDIO_STORAGE!r}; it must be file or s3://bucket?endpoint=https://..."
+    )
+STUDIO_ACCEL = env.str("STUDIO_ACCEL", default="")
+MEDIA_HOSTS = frozenset(_words("STUDIO_MEDIA_HOSTS"))
+WEBHOOK_HOSTS = frozenset(_words("STUDIO_WEBHOOK_HOSTS"))
+FILE_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
+FILE_UPLOAD_TEMP_DIR = None
+
+# ---- Providers -------------------------------------------------------------------------
+# slug -> (key, base URL). A key here makes a provider account at start; accounts made in
+# the admin need nothing here.
+PROVIDER_ENVIRONMENT = {
+    "apiframe": (env.str("APIFRAME_API_KEY", default=""), env.str("APIFRAME_BASE_URL", default="")),
+    "aimlapi": (env.str("AIMLAPI_API_KEY", default=""), env.str("AIMLAPI_BASE_URL", default="")),
+    "gmicloud": (env.str("GMICLOUD_API_KEY", default=""), env.str("GMICLOUD_BASE_URL", default="")),
+    "luma": (env.str("LUMA_API_KEY", default=""), env.str("LUMA_BASE_URL", default="")),
+}
+
+# ---- People and safety -----------------------------------------------------------------
+AUTH_USER_MODEL = "studio.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+CSRF_FAILURE_VIEW = "studio.views.errors.csrf_failure"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_IPWARE_PROXY_COUNT = _number("STUDIO_PROXIES", 0)
+AXES_LOCKOUT_CALLABLE = "studio.views.account.locked_out"
+
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_SSL_REDIRECT = False  # the proxy that ends TLS does this; inside, traffic is plain
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # which asks for that redirect
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if AXES_IPWARE_PROXY_COUNT else None
+SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "img-src": ["'self'", "data:", "blob:"],
+    "media-src": ["'self'", "blob:"],
+    "font-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "form-action": ["'self'"],
+    "base-uri": ["'none'"],
+    "frame-ancestors": ["'none'"],
+}
+
+# ---- Mail ------------------------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", default="")
+try:
+    _mail = dict(environ.Env.email_url_config(EMAIL_URL or "dummymail://"))
+except (ImproperlyConfigured, ValueError) as error:
+    # Not the address itself: it has a password in it.
+    raise ImproperlyConfigured(
+        "EMAIL_URL cannot be read; it must begin with smtp://, smtp+tls:// or smtp+ssl://, "
+        "for example smtp+tls://user:password@mail.example:587."
+    ) from error
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or None
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
+EMAIL_PORT = _mail["EMAIL_PORT"] or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = (
+    env.str("STUDIO_MAIL_FROM", default="") or f"Ray Studio <studio@{_public_host or 'localhost'}>"
+)
+DIGEST_HOUR = _number("STUDIO_DIGEST_HOUR", 7)
+if DIGEST_HOUR > 23:
+    raise ImproperlyConfigured(
+        f"STUDIO_DIGEST_HOUR is '{DIGEST_HOUR}'; it must be a whole number from 0 to 23."
+    )
+
+# ---- Words, time, logs -----------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+LOG_LEVEL = env.str("STUDIO_LOG_LEVEL", default="").upper() or "INFO"
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(
+        f"STUDIO_LOG_LEVEL is {LOG_LEVEL!r}; it must be DEBUG, INFO, WARNING or ERROR."
+    )
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "studio": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # A wrong form (422) is an answer, not trouble; only 5xx are said.
+        "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
+        "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "axes": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+    },
+}
+
+# ---- Limits ----------------------------------------------------------------------------
+GALLERY_PAGE_SIZE = 60
+WELCOME_LINK_HOURS = 24
+INVITE_DAYS = 14
+# What was deleted can be restored for so long; then its files are purged.
+BIN_DAYS = 30
