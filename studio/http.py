@@ -1,0 +1,98 @@
+"""What views share about requests: who asks, for which project, and in which shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from studio.models import Generation, Membership, Project, User
+
+P = ParamSpec("P")
+
+
+class StudioRequest(HttpRequest):
+    """A request behind sign-in. `membership` is set by the access helpers below."""
+
+    user: User
+    htmx: HtmxDetails
+    membership: Membership
+
+
+View = Callable[Concatenate[StudioRequest, P], HttpResponseBase]
+
+
+def wants_partial(request: StudioRequest) -> bool:
+    """Whether to answer with a fragment: an htmx request, not boosted, not a history restore."""
+    return (
+        bool(request.htmx) and not request.htmx.boosted and not request.htmx.history_restore_request
+    )
+
+
+def signed_in(view: View[P]) -> Callable[..., HttpResponseBase]:
+    """Let only signed-in people in. A fragment's caller is sent to the sign-in page as a whole."""
+
+    @wraps(view)
+    def inner(request: StudioRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        # Typed as signed in already, for every view behind this door.
+        if bool(request.user.is_authenticated):
+            return view(request, *args, **kwargs)
+        if request.htmx:
+            page = urlsplit(request.htmx.current_url or "/")
+            back = page.path + (f"?{page.query}" if page.query else "")
+            return HttpResponseClientRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
+        back = request.get_full_path() if request.method == "GET" else "/"
+        return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
+
+    return inner
+
+
+def project_for(request: StudioRequest, code: UUID, *, may: str = "see") -> Project:
+    """Return the project this person is a member of; one query.
+
+    `may` is "see", "create" or "manage". Raises Http404 for outsiders (they learn nothing) and
+    PermissionDenied for members whose role does not reach.
+    """
+    try:
+        membership = Membership.objects.select_related("project").get(
+            user=request.user, project__code=code
+        )
+    except Membership.DoesNotExist:
+        raise Http404("No such project.") from None
+    return _enter(request, membership, may)
+
+
+def generation_for(
+    request: StudioRequest, code: UUID, *, may: str = "see", rows: Any = None
+) -> Generation:
+    """Return the generation, checked as `project_for` does; two queries."""
+    rows = Generation.objects.all() if rows is None else rows
+    try:
+        generation: Generation = rows.select_related("project", "by").get(code=code)
+        membership = Membership.objects.get(user=request.user, project_id=generation.project_id)
+    except (Generation.DoesNotExist, Membership.DoesNotExist):
+        raise Http404("No such clip.") from None
+    membership.project = generation.project
+    _enter(request, membership, may)
+    return generation
+
+
+def _enter(request: StudioRequest, membership: Membership, may: str) -> Project:
+    allowed = {"see": True, "create": membership.can_create, "manage": membership.can_manage}
+    if not allowed[may]:
+        raise PermissionDenied(
+            "Only an owner of this project can do that."
+            if may == "manage"
+            else "Reviewers can watch, comment and judge; creating takes an editor."
+        )
+    request.membership = membership
+    return membership.project
