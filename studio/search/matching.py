@@ -1,0 +1,148 @@
+"""Conditions of SQL that find terms in the index, for each kind of database.
+
+Each is a SELECT of pks of generations, newest first when `most` limits it. Nothing typed stands in
+the text of a statement: all of it is parameters.
+"""
+
+# ruff: noqa: S608 (nothing from outside stands in these statements)
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from studio.search.words import Term, Terms
+
+Statement = tuple[str, list[Any]]
+_COLUMNS = "title", "prompt", "comments"
+_NOWHERE = "1 = 0"
+LAST_NUMBER = 2**32 - 1  # of a clip in a project
+
+
+def statement(
+    connection: BaseDatabaseWrapper,
+    project_id: int,
+    terms: Terms,
+    *,
+    most: int | None = None,
+    up_to: int = LAST_NUMBER,
+    loose: bool = False,
+    any_order: bool = False,
+) -> Statement:
+    """Return a SELECT of what carries all the terms, up to a clip's number.
+
+    PostgreSQL only: `loose` also takes words like them; `any_order` leaves it nothing to go by but
+    the index of words.
+    """
+    low = project_id << 32
+    span = [low, low + min(up_to, LAST_NUMBER)]
+    if connection.vendor == "postgresql":
+        sql, params = _postgresql(terms, loose)
+        # With "+ 0" and without an order it never walks over every text of the project, hoping for
+        # a match soon: it cannot tell how rare the beginning of a word is, nor what is like it.
+        place = "s.place + 0" if any_order else "s.place"
+        sql = (
+            f"SELECT s.generation_id FROM studio_searchtext s WHERE {place} BETWEEN %s AND %s{sql}"
+        )
+        if any_order:
+            return f"{sql} LIMIT %s", [*span, *params, most]
+    else:
+        sql, params = _sqlite(terms)
+        source = "studio_searchtext s"
+        bounds = "s.place BETWEEN %s AND %s"
+        if "f.studio_search_fts MATCH" in sql:
+            source = "studio_search_fts f CROSS JOIN studio_searchtext s ON s.place = f.rowid"
+            bounds = "f.rowid BETWEEN %s AND %s"
+        sql = f"SELECT s.generation_id FROM {source} WHERE {bounds}{sql}"
+    params = [*span, *params]
+    if most is not None:
+        place = "f.rowid" if "studio_search_fts f" in sql else "s.place"
+        sql += f" ORDER BY {place} DESC LIMIT %s"
+        params.append(most)
+    return sql, params
+
+
+# ---- SQLite ------------------------------------------------------------------------------------
+
+
+def _quoted(term: Term) -> str:
+    """Return the term as FTS5 takes it: quoted, so that no sign in it is syntax."""
+    text = term.text.replace('"', '""')
+    return f'"{text}"' if term.phrase else f'"{text}" *'
+
+
+def _sqlite(terms: Terms) -> Statement:
+    sql, params = "", []
+    want = [_quoted(t) for t in terms if not t.without and not t.anywhere]
+    avoid = [_quoted(t) for t in terms if t.without and not t.anywhere]
+    within = "{title prompt comments} : "
+    if want:
+        query = f"{within}({' AND '.join(want)})"
+        if avoid:
+            query = f"({query}) NOT ({within}({' OR '.join(avoid)}))"
+        sql, params = " AND f.studio_search_fts MATCH %s", [query]
+    elif avoid:
+        sql = """ AND s.place NOT IN
+          (SELECT rowid FROM studio_search_fts WHERE studio_search_fts MATCH %s)"""
+        params = [f"{within}({' OR '.join(avoid)})"]
+    for term in terms:
+        if term.anywhere:
+            found, values = _anywhere_in_sqlite(term.text)
+            sql += f" AND NOT {found}" if term.without else f" AND {found}"
+            params += values
+    return (sql, params) if terms else (f" AND {_NOWHERE}", [])
+
+
+def with_concepts(project_id: int, slugs: Sequence[str]) -> Statement:
+    """Return a SELECT of what may carry all these concepts: words of their slugs in a row."""
+    query = " AND ".join(f'concepts : "{slug.replace("_", " ")}"' for slug in slugs)
+    low = project_id << 32
+    sql = """SELECT s.generation_id FROM studio_search_fts f
+      CROSS JOIN studio_searchtext s ON s.place = f.rowid
+      WHERE f.rowid BETWEEN %s AND %s AND f.studio_search_fts MATCH %s"""
+    return sql, [low, low + LAST_NUMBER, query]
+
+
+def _anywhere_in_sqlite(text: str) -> Statement:
+    if len(text) >= 3:
+        text = text.replace('"', '""')
+        found = "SELECT rowid FROM studio_search_tri WHERE studio_search_tri MATCH %s"
+        return f"s.place IN ({found})", [f'"{text}"']
+    # Under three characters there is no trigram to look up.
+    like = " OR ".join(f"s.{column} LIKE %s ESCAPE '\\'" for column in _COLUMNS)
+    return f"({like})", [f"%{_literal(text)}%"] * 3
+
+
+def _literal(text: str) -> str:
+    """Return text for LIKE, its own signs taken as they are."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+# ---- PostgreSQL --------------------------------------------------------------------------------
+
+
+def as_tsquery(term: Term) -> str:
+    """Return one term in the language of to_tsquery; folding left no sign of it in the words."""
+    words = [f"'{word}'" for word in term.folded.split()]
+    return " <-> ".join(words) + ("" if term.phrase else ":*")
+
+
+def whole_tsquery(terms: Terms) -> str:
+    """Return the words to be found, for ranking; empty when there are none."""
+    return " & ".join(f"({as_tsquery(t)})" for t in terms if not t.without and not t.anywhere)
+
+
+def _postgresql(terms: Terms, loose: bool) -> Statement:
+    sql, params = "", []
+    for term in terms:
+        if term.anywhere:
+            found, values = "s.plain LIKE %s", [f"%{_literal(term.folded)}%"]
+        elif loose and not term.without:
+            found = "(s.words @@ to_tsquery('simple', %s) OR s.plain %%> %s)"
+            values = [as_tsquery(term), term.folded]
+        else:
+            found, values = "s.words @@ to_tsquery('simple', %s)", [as_tsquery(term)]
+        sql += f" AND NOT {found}" if term.without else f" AND {found}"
+        params += values
+    return (sql, params) if terms else (f" AND {_NOWHERE}", [])

@@ -1,0 +1,236 @@
+"""A project, or chosen clips of it, as one ZIP with a manifest of how everything was made."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import PurePath
+from typing import IO, Any
+
+from django.db.models.fields.files import FieldFile
+from django.utils import timezone
+from django.utils.text import slugify
+
+from studio.media.zipping import Entry
+from studio.models import Chain, Comment, Generation, Keyframe, Project
+from studio.models.generation import State
+from studio.services.errors import StudioError
+from studio.services.files import local_copy
+
+FORMAT = "ray-studio/1"
+MANIFEST = "manifest.json"
+
+
+def project_entries(
+    project: Project, clips: Sequence[Generation] | None = None
+) -> tuple[str, list[Entry]]:
+    """Return the archive's name and files; `clips` are chosen ones, None is everything.
+
+    All of the project's finished clips (archived ones too, not what is in the bin), its stills and its chains; of a
+    selection, the stills its clips were made from and the chains that lie within it. Every file is
+    as it is stored. Raises StudioError when there is nothing to archive.
+    """
+    everything = clips is None
+    chosen = list(_finished(project)) if clips is None else [c for c in clips if c.is_clip]
+    stills = list(project.keyframes.order_by("pk")) if everything else _stills_of(chosen)
+    if not chosen and not stills:
+        raise StudioError("There is nothing to archive: no finished clip, no still.")
+    chains = _chains_within(project, {clip.pk for clip in chosen})
+    manifest = write_manifest(project, chosen, stills, chains)
+    entries = [text_entry(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))]
+    entries += [file_entry(clip_name(clip), clip.clip, clip.finished_at) for clip in chosen]
+    entries += [file_entry(still_name(still), still.file, still.created_at) for still in stills]
+    name = slugify(project.name)[:60] or "project"
+    suffix = "" if everything else f"-{len(chosen)}-clips"
+    return f"{name}{suffix}-{timezone.now():%Y-%m-%d}.zip", entries
+
+
+def _finished(project: Project) -> Iterable[Generation]:
+    return (
+        project.generations.filter(state=State.SUCCEEDED, deleted_at=None)
+        .select_related(
+            "by",
+            "start_keyframe",
+            "end_keyframe",
+            "start_generation",
+            "end_generation",
+            "verdict_by",
+        )
+        .defer("raw_answer")
+        .order_by("number")
+    )
+
+
+def _stills_of(clips: Sequence[Generation]) -> list[Keyframe]:
+    pks = {pk for c in clips for pk in (c.start_keyframe_id, c.end_keyframe_id) if pk}
+    return list(Keyframe.objects.filter(pk__in=pks).order_by("pk"))
+
+
+def _chains_within(project: Project, clips: set[int]) -> list[Chain]:
+    """Return the chains whose segments are all among these clips, parents before branches."""
+    found: list[Chain] = []
+    rows = project.chains.filter(archived_at=None).prefetch_related("segments__generation")
+    kept: set[int] = set()
+    for chain in rows.order_by("pk"):
+        segments = list(chain.segments.all())
+        rooted = chain.branched_from_id is None or chain.branched_from_id in kept
+        if segments and rooted and all(s.generation_id in clips for s in segments):
+            kept.add(chain.pk)
+            found.append(chain)
+    return found
+
+
+# ---- The manifest ----------------------------------------------------------------------------
+
+
+def write_manifest(
+    project: Project,
+    clips: Sequence[Generation],
+    stills: Sequence[Keyframe],
+    chains: Sequence[Chain],
+) -> dict[str, Any]:
+    """Return what the archive says of itself: plain JSON, times in ISO 8601, money in micro-USD."""
+    said: dict[int, list[Comment]] = {clip.pk: [] for clip in clips}
+    for comment in Comment.objects.filter(generation__in=said).select_related("author"):
+        said[comment.generation_id].append(comment)
+    return {
+        "format": FORMAT,
+        "made_at": _iso(timezone.now()),
+        "project": {
+            "code": str(project.code),
+            "name": project.name,
+            "description": project.description,
+            "aspect_ratio": project.aspect_ratio,
+            "duration_s": project.duration_s,
+            "resolution": project.resolution,
+        },
+        "clips": [_clip(clip, said[clip.pk]) for clip in clips],
+        "stills": [_still(still) for still in stills],
+        "chains": [_chain(chain) for chain in chains],
+    }
+
+
+def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
+    return {
+        "code": str(clip.code),
+        "file": clip_name(clip),
+        "sha256": clip.sha256,
+        "size_bytes": clip.size_bytes,
+        "number": clip.number,
+        "title": clip.title,
+        "by": clip.by.name,
+        "created_at": _iso(clip.created_at),
+        "finished_at": _iso(clip.finished_at),
+        "prompt": clip.prompt,
+        "sent_prompt": clip.sent_prompt,
+        "concepts": clip.concepts,
+        "duration_s": clip.duration_s,
+        "aspect_ratio": clip.aspect_ratio,
+        "resolution": clip.resolution,
+        "loop": clip.loop,
+        "provider": clip.provider,
+        "model": clip.model,
+        "job": clip.provider_job_id,
+        "shot": str(clip.shot),
+        "take": clip.take,
+        "start_still": _code(clip.start_keyframe),
+        "start_clip": _code(clip.start_generation),
+        "end_still": _code(clip.end_keyframe),
+        "end_clip": _code(clip.end_generation),
+        "cost": {
+            "charged": clip.charged,
+            "microusd": clip.cost_microusd,
+            "credits": clip.actual_credits,
+            "unit": clip.credit_unit,
+        },
+        "measured": {
+            "width": clip.width,
+            "height": clip.height,
+            "duration_ms": clip.duration_ms,
+            "fps": clip.fps,
+        },
+        "rating": clip.rating,
+        "verdict": clip.verdict,
+        "archived": clip.archived_at is not None,
+        "comments": [
+            {
+                "by": comment.author.name if comment.author else comment.guest_name,
+                "at_ms": comment.at_ms,
+                "text": comment.text,
+                "created_at": _iso(comment.created_at),
+                "resolved": comment.resolved_at is not None,
+            }
+            for comment in comments
+        ],
+    }
+
+
+def _still(still: Keyframe) -> dict[str, Any]:
+    return {
+        "code": str(still.code),
+        "file": still_name(still),
+        "sha256": still.sha256,
+        "size_bytes": still.size_bytes,
+        "name": still.name,
+        "width": still.width,
+        "height": still.height,
+        "grabbed_from": _code(still.grabbed_from),
+        "grabbed_at_ms": still.grabbed_at_ms,
+    }
+
+
+def _chain(chain: Chain) -> dict[str, Any]:
+    return {
+        "code": str(chain.code),
+        "title": chain.title,
+        "branched_from": _code(chain.branched_from),
+        "branched_position": chain.branched_position,
+        "segments": [
+            {"position": s.position, "clip": str(s.generation.code)} for s in chain.segments.all()
+        ],
+    }
+
+
+def _code(row: Generation | Keyframe | Chain | None) -> str | None:
+    return None if row is None else str(row.code)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+# ---- Files -----------------------------------------------------------------------------------------
+
+
+def clip_name(clip: Generation) -> str:
+    """Return a clip's place in the archive; its number keeps it apart from all others."""
+    return f"clips/{clip.number:04d}-{slugify(clip.title)[:50] or 'clip'}-take-{clip.take}.mp4"
+
+
+def still_name(still: Keyframe) -> str:
+    suffix = PurePath(still.file.name or "").suffix
+    return f"stills/{slugify(still.name)[:50] or 'still'}-{str(still.code)[:8]}{suffix}"
+
+
+def text_entry(name: str, text: str) -> Entry:
+    """Return a file of an archive with this text."""
+    data = text.encode()
+    return Entry(name, len(data), lambda: closing(io.BytesIO(data)))
+
+
+def file_entry(name: str, file: FieldFile, changed_at: datetime | None) -> Entry:
+    """Return a stored file as it is, to the bit. Raises StudioError when it is gone."""
+    try:
+        size = file.size
+    except FileNotFoundError:
+        raise StudioError(f"The file of “{name}” is not in the studio any more.") from None
+    return Entry(name, size, lambda: _opened(file), changed_at)
+
+
+@contextmanager
+def _opened(file: FieldFile) -> Iterator[IO[bytes]]:
+    with local_copy(file) as path, path.open("rb") as source:
+        yield source

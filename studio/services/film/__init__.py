@@ -1,0 +1,3 @@
+"""Chains as films: timeline, reels, stitching, exports, hand-over to editors."""
+
+from __future__ import annotations

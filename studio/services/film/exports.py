@@ -1,0 +1,265 @@
+"""Exports: films made from chains. Asking for one, and what people do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.text import slugify
+
+from studio import lifecycle
+from studio.media.stitch import FILM_KINDS, MOST_FADE_S
+from studio.models import Chain, Export, Generation, User
+from studio.queue import enqueue
+from studio.services.chains import path_of
+from studio.services.errors import StudioError
+from studio.services.files import scratch_dir
+
+State = Export.State
+
+FORMATS = {
+    "h264": "MP4",
+    "h264-high": "High-bitrate MP4 for editors",
+    "prores": "ProRes 422 HQ for editors",
+    "gif": "GIF preview",
+    "webp": "WebP preview",
+}
+# On screen -> pixels on the short side; "" keeps the clips' own size.
+SIZES = {"": 0, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
+FADES_S = (0.0, 0.25, 0.5, 1.0)
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
+MOST_ATTEMPTS = 3
+UNDO_FOR = timedelta(days=1)
+ASK_AGAIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What kind of film. Kept with the export as it was asked for."""
+
+    format: str = "h264"  # a key of FORMATS
+    size: str = ""  # a key of SIZES
+    drop_repeated: bool = True
+    crossfade_s: float = 0.0
+
+    def check(self) -> None:
+        """Raise StudioError naming the first field that is not allowed."""
+        if self.format not in FORMATS:
+            raise StudioError(
+                f"Format is “{self.format}”; it must be one of {', '.join(FORMATS)}.",
+                field="format",
+            )
+        if self.size not in SIZES:
+            sizes = ", ".join(filter(None, SIZES))
+            raise StudioError(
+                f"Size is “{self.size}”; it must be empty or one of {sizes}.", field="size"
+            )
+        if not 0 <= self.crossfade_s <= MOST_FADE_S:
+            raise StudioError(
+                f"Cross-fade is {self.crossfade_s:g} s; it must be from 0 to {MOST_FADE_S:g} s.",
+                field="crossfade_s",
+            )
+
+    @classmethod
+    def of(cls, export: Export) -> ExportOptions:
+        return cls(**{name: export.options[name] for name in cls.__dataclass_fields__})
+
+
+def create_export(*, chain: Chain, by: User, options: ExportOptions | None = None) -> Export:
+    """Ask for a film of everything that plays to this chain's end, and return its export.
+
+    The clips are those of this moment: a chain changed later gives another film. Raises
+    StudioError while a segment is not rendered.
+    """
+    options = options or ExportOptions()
+    options.check()
+    clips = [segment.generation for segment in path_of(chain)]
+    _check_clips(clips)
+    with transaction.atomic():
+        # One version at a time, however many ask at once.
+        Chain.objects.select_for_update().get(pk=chain.pk)
+        export = Export.objects.create(
+            chain=chain,
+            created_by=by,
+            options=asdict(options)
+            | {
+                "version": _last_version(chain) + 1,
+                "name": slugify(chain.title)[:80].strip("-") or "film",
+                "clips": [str(clip.code) for clip in clips],
+            },
+            duration_ms=sum(clip.duration_ms or 0 for clip in clips),
+        )
+        enqueue("stitch_export", export.pk)
+    return export
+
+
+def _check_clips(clips: list[Generation]) -> None:
+    if not clips:
+        raise StudioError("This chain has no segments to export.")
+    for number, clip in enumerate(clips, 1):
+        if not clip.is_clip:
+            raise StudioError(
+                f"Segment {number}, “{clip.title}”, is not rendered. Export when it is, or take "
+                "it out of the chain."
+            )
+
+
+def _last_version(chain: Chain) -> int:
+    return max((e.options.get("version", 0) for e in chain.exports.only("options")), default=0)
+
+
+def file_name(export: Export) -> str:
+    """Return the name its download gets, such as the-long-night-v2.mp4."""
+    name, version = export.options.get("name", "film"), export.options.get("version", 1)
+    return f"{name}-v{version}{FILM_KINDS[export.options['format']].suffix}"
+
+
+def content_type(export: Export) -> str:
+    return CONTENT_TYPES[FILM_KINDS[export.options["format"]].suffix]
+
+
+def clips_of(export: Export) -> list[Generation]:
+    """Return the clips an export is made of, in order; some may be there more than once."""
+    codes = export.options["clips"]
+    rows = Generation.objects.filter(code__in=codes).defer("raw_answer")
+    by_code = {str(clip.code): clip for clip in rows.select_related("project", "start_keyframe")}
+    return [by_code[code] for code in codes if code in by_code]
+
+
+def handed_over_at(clip: Generation, after: Generation | None) -> int | None:
+    """Return when in `clip` the next one takes over, where that is not at its very end."""
+    still = after.start_keyframe if after else None
+    if still is None or still.grabbed_from_id != clip.pk or not still.grabbed_at_ms:
+        return None
+    frame_ms = 1000 / (clip.fps or 24)
+    ends_ms = (clip.duration_ms or 0) - 1.5 * frame_ms
+    return still.grabbed_at_ms if still.grabbed_at_ms < ends_ms else None
+
+
+def listed_exports(chains: Iterable[Chain]) -> QuerySet[Export]:
+    """Return the exports of these chains that people see, newest first."""
+    return (
+        Export.objects.filter(chain__in=[chain.pk for chain in chains], deleted_at=None)
+        .select_related("chain", "chain__project", "created_by")
+        .order_by("-created_at", "-pk")
+    )
+
+
+# ---- What people do with one ---------------------------------------------------------------
+
+
+def cancel(*, export: Export) -> bool:
+    """Stop an export. False when it was over already."""
+    return lifecycle.cancel_export(export.pk)
+
+
+def try_again(*, export: Export) -> bool:
+    """Start a failed or cancelled export anew, with the same clips. False when it is neither."""
+    with transaction.atomic():
+        queued = lifecycle.queue_export(
+            export.pk, where=Q(state__in=[State.FAILED, State.CANCELLED]), attempts=0
+        )
+        if queued:
+            enqueue("stitch_export", export.pk)
+    return queued
+
+
+def delete(*, export: Export) -> None:
+    """Take an export off the list, stopping it first; `restore` brings it back for a day."""
+    lifecycle.cancel_export(export.pk)
+    Export.objects.filter(pk=export.pk).update(deleted_at=timezone.now())
+
+
+def restore(*, export: Export) -> bool:
+    """Undo `delete`. False when it is too late."""
+    return bool(
+        Export.objects.filter(pk=export.pk, deleted_at__isnull=False).update(deleted_at=None)
+    )
+
+
+# ---- Recovery and tidying --------------------------------------------------------------------
+
+
+def revive_exports() -> int:
+    """Look after exports nobody works on; safe to call at any time. Returns how many moved."""
+    now = timezone.now()
+    moved = 0
+    for export in Export.objects.filter(state=State.RUNNING, lease_until__lt=now):
+        held = Q(lease_token=export.lease_token, lease_until__lt=now)
+        if export.attempts >= MOST_ATTEMPTS:
+            text = f"Stitching stopped its worker {export.attempts} times. Try a smaller size."
+            moved += lifecycle.fail_export(export.pk, text=text, where=held)
+        else:
+            moved += lifecycle.queue_export(export.pk, where=held)
+    waiting = Q(lease_until=None, created_at__lt=now - ASK_AGAIN) | Q(lease_until__lt=now)
+    for pk in Export.objects.filter(waiting, state=State.QUEUED).values_list("pk", flat=True):
+        # The queue may have lost the task; it is asked for at most every half minute.
+        if Export.objects.filter(waiting, pk=pk, state=State.QUEUED).update(
+            lease_until=now + ASK_AGAIN
+        ):
+            enqueue("stitch_export", pk)
+            moved += 1
+    _purge_deleted()
+    _tidy_scratch()
+    return moved
+
+
+def _purge_deleted() -> None:
+    over = Export.objects.filter(deleted_at__lt=timezone.now() - UNDO_FOR)
+    for export in over.filter(state__in=sorted(Export.TERMINAL)).select_related("chain__project"):
+        export.delete()
+        remove_files(export, but="")
+
+
+def _tidy_scratch() -> None:
+    """Remove what stitching left in the making: of exports that are over, or in other hands."""
+    parts = {part: part.name.split("export-", 1)[1] for part in scratch_dir().glob("*export-*")}
+    if not parts:
+        return
+    running = Export.objects.filter(state=State.RUNNING).values_list("code", "lease_token")
+    alive = {f"{code}-{token[:8]}" for code, token in running}
+    for part, name in parts.items():
+        if not any(name.startswith(held) for held in alive):
+            part.unlink(missing_ok=True)
+
+
+def remove_files(export: Export, *, but: str | None = None) -> None:
+    """Remove stored files of this export except `but` (by default its own): killed tries' ones."""
+    folder = f"projects/{export.chain.project.code}/exports"
+    kept = export.file.name if but is None else but
+    with suppress(FileNotFoundError):
+        for name in default_storage.listdir(folder)[1]:
+            if name.startswith(str(export.code)) and f"{folder}/{name}" != kept:
+                with suppress(OSError):
+                    default_storage.delete(f"{folder}/{name}")
+
+
+def options_from(form: dict[str, Any]) -> ExportOptions:
+    """Read what a form or a command says. Raises StudioError as `ExportOptions.check` does."""
+    raw = str(form.get("crossfade_s") or 0)
+    try:
+        fade = float(raw)
+    except ValueError:
+        raise StudioError(
+            f"Cross-fade is “{raw[:20]}”; it must be a number of seconds.", field="crossfade_s"
+        ) from None
+    options = ExportOptions(
+        format=str(form.get("format") or "h264"),
+        size=str(form.get("size") or ""),
+        drop_repeated=bool(form.get("drop_repeated")),
+        crossfade_s=fade,
+    )
+    options.check()
+    return options

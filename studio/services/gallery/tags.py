@@ -1,0 +1,137 @@
+"""Tags: words a team puts on its clips."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+
+from studio import lifecycle
+from studio.models import Generation, Project, Tag
+from studio.services.errors import StudioError
+
+MAX_NAME_CHARS = 40
+MOST_TAGS = 500
+MOST_SUGGESTED = 20
+
+
+def clean_name(raw: str) -> str:
+    """Read a tag as it was typed; a # in front is not part of it. Raises StudioError."""
+    name = " ".join(raw.split()).lstrip("#").strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARS:
+        raise StudioError(
+            f"The tag has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed.", field="tag"
+        )
+    if "," in name:
+        raise StudioError("A tag has no comma in it; put them on one at a time.", field="tag")
+    return name
+
+
+def counted(project: Project) -> QuerySet[Tag]:
+    """Return the project's tags by name, with `clip_count` of its visible clips; one query."""
+    visible = Count("generations", filter=Q(generations__archived_at=None))
+    return Tag.objects.filter(project=project).annotate(clip_count=visible).order_by("name")
+
+
+def suggested(project: Project, typed: str) -> list[str]:
+    """Return names of tags that go on from what was typed, those that begin so first."""
+    word = " ".join(typed.split()).lstrip("#")
+    rows = Tag.objects.filter(project=project)
+    names = list(rows.filter(name__icontains=word).values_list("name", flat=True)[:200])
+    names.sort(key=lambda name: (not name.lower().startswith(word.lower()), name.lower()))
+    return names[:MOST_SUGGESTED]
+
+
+def names_of(generations: Sequence[Generation]) -> dict[int, list[str]]:
+    """Return the tags on each of these clips, by pk and in order; one query."""
+    links = Tag.generations.through._default_manager.filter(
+        generation__in=[g.pk for g in generations]
+    )
+    found: dict[int, list[str]] = defaultdict(list)
+    for pk, name in links.order_by("tag__name").values_list("generation_id", "tag__name"):
+        found[pk].append(name)
+    return found
+
+
+def find(*, project: Project, name: str) -> Tag:
+    """Return the tag of this name, whatever its case. Raises StudioError when there is none."""
+    name = clean_name(name)
+    tag = Tag.objects.filter(project=project, name__iexact=name).first()
+    if tag is None:
+        raise StudioError(f"No clip here is tagged “{name}”.", field="tag")
+    return tag
+
+
+def get_or_make(*, project: Project, name: str) -> Tag:
+    """Return the tag of this name, whatever its case, making it when there is none."""
+    name = clean_name(name)
+    with transaction.atomic():
+        # The project's row is the lock: two people who type a new tag at once make one.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        tag = Tag.objects.filter(project=project, name__iexact=name).first()
+        if tag is not None:
+            return tag
+        if Tag.objects.filter(project=project).count() >= MOST_TAGS:
+            raise StudioError(
+                f"This project has {MOST_TAGS} tags, and no more are allowed. Merge or delete some "
+                "in its settings.",
+                field="tag",
+            )
+        return Tag.objects.create(project=project, name=name)
+
+
+def put(*, generation: Generation, name: str) -> Tag:
+    """Put a tag on one clip."""
+    with transaction.atomic():
+        tag = get_or_make(project=generation.project, name=name)
+        tag.generations.add(generation)
+        lifecycle.touch(generation.pk)
+    return tag
+
+
+def take(*, generation: Generation, name: str) -> None:
+    """Take a tag off one clip."""
+    tag = find(project=generation.project, name=name)
+    with transaction.atomic():
+        lifecycle.touch(generation.pk)
+        tag.generations.remove(generation)
+
+
+def rename(*, tag: Tag, name: str) -> None:
+    """Give a tag another name. One that is taken is refused: merging is asked for by its own name."""
+    name = clean_name(name)
+    with transaction.atomic():
+        _touch_clips(tag)
+        taken = Tag.objects.filter(project=tag.project_id, name__iexact=name).exclude(pk=tag.pk)
+        if taken.exists():
+            raise StudioError(
+                f"There is a tag “{name}” already. Merge the two instead.", field="name"
+            )
+        Tag.objects.filter(pk=tag.pk).update(name=name)
+
+
+def merge(*, tag: Tag, into: Tag) -> None:
+    """Put `into` on everything `tag` is on, and let go of `tag`."""
+    if tag.project_id != into.project_id or tag.pk == into.pk:
+        raise StudioError("Choose another tag of this project to merge into.", field="into")
+    through = Tag.generations.through._default_manager
+    with transaction.atomic():
+        _touch_clips(tag)
+        there = through.filter(tag=into).values("generation_id")
+        through.filter(tag=tag).exclude(generation_id__in=there).update(tag=into)
+        tag.delete()
+
+
+def delete(*, tag: Tag) -> None:
+    """Take a tag off everything and let go of it."""
+    with transaction.atomic():
+        _touch_clips(tag)
+        tag.delete()
+
+
+def _touch_clips(tag: Tag) -> None:
+    pks = tag.generations.order_by("pk").values_list("pk", flat=True)
+    Project.objects.select_for_update(no_key=True).get(pk=tag.project_id)
+    lifecycle.touch_rows(tag.project_id, [(pk, {}) for pk in pks])

@@ -1,0 +1,3 @@
+"""Prices, quotes and budgets."""
+
+from __future__ import annotations

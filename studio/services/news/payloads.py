@@ -1,0 +1,97 @@
+"""What a webhook says. docs/webhooks.md describes it; a test keeps the two alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from studio.models import Activity, Generation, Project
+
+# What people may choose, and the type a message has then.
+TYPES = {
+    "finished": "clip.finished",
+    "failed": "clip.failed",
+    "verdict": "clip.verdict",
+    "comment": "clip.comment",
+}
+TEST_TYPE = "test"
+
+
+def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
+    """Return the message for one activity. Its generation, its project and comment are loaded.
+
+    No prompt, no media address that opens without signing in, no key; money only with `prices`.
+    """
+    clip = activity.generation
+    assert clip is not None
+    data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip)}
+    if activity.kind == Activity.Kind.FAILED:
+        data["failure"] = {"code": clip.failure_code, "text": activity.text}
+    if activity.kind == Activity.Kind.VERDICT:
+        data["verdict"] = {"verdict": activity.data.get("verdict", ""), "by": _voice(activity)}
+    if activity.kind == Activity.Kind.COMMENT and activity.comment is not None:
+        said = activity.comment
+        data["comment"] = {
+            "code": str(said.code),
+            "text": said.text,
+            "at_ms": said.at_ms,
+            "reply": said.parent_id is not None,
+            "by": _voice(activity),
+        }
+    if prices:
+        data["cost"] = {
+            "charged": clip.charged or "pending",
+            "estimated_microusd": clip.estimated_microusd,
+            "actual_microusd": clip.actual_microusd,
+        }
+    return _message(TYPES[activity.kind], data, activity.at.isoformat())
+
+
+def test_payload(project: Project) -> dict[str, Any]:
+    """Return the message of “Send a test”."""
+    said = {"project": _project(project), "text": "A test from Ray Studio."}
+    return _message(TEST_TYPE, said, timezone.now().isoformat())
+
+
+def _message(type_: str, data: dict[str, Any], at: str) -> dict[str, Any]:
+    return {"type": type_, "timestamp": at, "data": data}
+
+
+def _project(project: Project) -> dict[str, Any]:
+    return {
+        "code": str(project.code),
+        "name": project.name,
+        "url": absolute(project.get_absolute_url()),
+    }
+
+
+def _clip(clip: Generation) -> dict[str, Any]:
+    return {
+        "code": str(clip.code),
+        "number": clip.number,
+        "title": clip.title,
+        "take": clip.take,
+        "state": clip.state,
+        "verdict": clip.verdict,
+        "by": clip.by.name,
+        "provider": clip.provider,
+        "model": clip.model,
+        "duration_ms": clip.duration_ms,
+        "width": clip.width,
+        "height": clip.height,
+        "url": absolute(clip.get_absolute_url()),
+    }
+
+
+def _voice(activity: Activity) -> dict[str, Any]:
+    """Who said it. No e-mail address leaves."""
+    if activity.actor is not None:
+        return {"name": activity.actor.name, "guest": False}
+    return {"name": activity.guest_name, "guest": True}
+
+
+def absolute(path: str) -> str:
+    """Return an address as the outside sees it; only the path where STUDIO_PUBLIC_URL is unset."""
+    return f"{settings.PUBLIC_URL}{path}"

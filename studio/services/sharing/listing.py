@@ -1,0 +1,102 @@
+"""The links of a project as the team sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from studio.models import Generation, Guest, Project, Share
+from studio.models.generation import State
+from studio.services.sharing.opening import opened
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One link with what it opens in words, and how many said their names."""
+
+    share: Share
+    opens: str
+    people: int
+
+    @property
+    def standing(self) -> str:
+        return standing(self.share)
+
+
+def standing(share: Share) -> str:
+    """Return "open", "revoked" or "ended"."""
+    if share.revoked_at:
+        return "revoked"
+    return "open" if share.is_open else "ended"
+
+
+def list_shares(project: Project) -> list[Listed]:
+    """Return a project's links, open ones first, the newest first; two queries."""
+    rows = (
+        Share.objects.filter(project=project)
+        .select_related("created_by", "chain", "saved_view")
+        .annotate(
+            clip_count=Count("generations", filter=Q(generations__archived_at=None), distinct=True)
+        )
+    )
+    people = dict(
+        Guest.objects.filter(share__project=project)
+        .order_by()
+        .values_list("share")
+        .annotate(count=Count("pk"))
+    )
+    listed = [Listed(row, opens(row, row.clip_count), people.get(row.pk, 0)) for row in rows]
+    return sorted(listed, key=lambda one: one.standing != "open")
+
+
+def opens(share: Share, clip_count: int) -> str:
+    """Say what a link opens."""
+    if share.chain is not None:
+        return f"Chain “{share.chain.title}”"
+    if share.saved_view is not None:
+        return f"Saved view “{share.saved_view.name}”"
+    return f"{clip_count} clip{'' if clip_count == 1 else 's'}"
+
+
+def shares_with(clip: Generation) -> list[Share]:
+    """Return the open links that name this clip or a chain it is in; one query.
+
+    Saved views are not looked through: that would be a search for each.
+    """
+    now = timezone.now()
+    return list(
+        Share.objects.filter(
+            Q(generations=clip) | Q(chain__segments__generation=clip, chain__archived_at=None),
+            Q(expires_at=None) | Q(expires_at__gt=now),
+            project=clip.project_id,
+            revoked_at=None,
+        )
+        .distinct()
+        .order_by("-created_at")
+    )
+
+
+def told_by_picture(clips: Sequence[Generation]) -> int:
+    """Count previs cards: without a picture to start from, what they show is the prompt itself."""
+    return sum(
+        clip.provider == "previs"
+        and not any(
+            (
+                clip.start_keyframe_id,
+                clip.end_keyframe_id,
+                clip.start_generation_id,
+                clip.end_generation_id,
+            )
+        )
+        for clip in clips
+        if clip.state == State.SUCCEEDED
+    )
+
+
+def opened_now(share: Share, most: int) -> tuple[list[Generation], int]:
+    """Return the first clips a share opens, and how many it opens."""
+    rows = opened(share)
+    return list(rows.defer("raw_answer")[:most]), rows.count()

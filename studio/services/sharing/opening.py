@@ -1,0 +1,297 @@
+"""What a share opens: found anew for each request, so that nothing stays open by being remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+
+from studio.models import Comment, Generation, GivenVerdict, Share, User
+from studio.models.generation import GenerationQuerySet, State, Verdict
+from studio.services.chains import path_of
+from studio.services.review.drawing import describe_drawing
+from studio.services.review.mentions import TOKEN, typed_text
+from studio.services.sharing.making import MOST_CLIPS
+from studio.services.sharing.saved import matching
+
+# What a guest's page reads of a row; the rest of a wide table stays where it is.
+COLUMNS = (
+    "code", "project_id", "by_id", "title", "prompt", "aspect_ratio", "width", "height", "fps",
+    "loop", "duration_ms", "duration_s", "clip", "poster", "strip", "charged", "actual_microusd",
+    "estimated_microusd",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SharedClip:
+    """A clip as this share shows it. Templates for guests get this and never the row itself.
+
+    `prompt`, `cost_microusd` and `made_by` are empty unless the link says so.
+    """
+
+    generation: Generation = field(repr=False)
+    token: str
+    number: int  # its place in the share, from 1; never its number in the project
+    name: str
+    prompt: str = ""
+    cost_microusd: int | None = None
+    made_by: str = ""
+    verdict: str = ""  # what this share's guests say, taken together
+    comment_count: int = 0
+
+    @property
+    def code(self) -> UUID:
+        return self.generation.code
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is called anything but its place."""
+        return self.name != place_name(self.number)
+
+    @property
+    def url(self) -> str:
+        return f"/s/{self.token}/clips/{self.code}/"
+
+    @property
+    def clip_url(self) -> str:
+        return self._media(".mp4")
+
+    @property
+    def poster_url(self) -> str:
+        return self._media("-poster.webp") if self.generation.poster else ""
+
+    @property
+    def strip_url(self) -> str:
+        return self._media("-strip.webp") if self.generation.strip else ""
+
+    @property
+    def aspect_ratio(self) -> str:
+        return self.generation.aspect_ratio
+
+    @property
+    def width(self) -> int | None:
+        return self.generation.width
+
+    @property
+    def height(self) -> int | None:
+        return self.generation.height
+
+    @property
+    def fps(self) -> float | None:
+        return self.generation.fps
+
+    @property
+    def loop(self) -> bool:
+        return self.generation.loop
+
+    @property
+    def duration_ms(self) -> int:
+        return self.generation.duration_ms or self.generation.duration_s * 1000
+
+    @property
+    def seconds(self) -> float:
+        return self.duration_ms / 1000
+
+    def _media(self, tail: str) -> str:
+        return f"/s/{self.token}/media/{self.code}{tail}"
+
+
+def opened(share: Share) -> GenerationQuerySet:
+    """Return the clips a share opens at this moment, in the order guests see them.
+
+    Only playing clips that are neither archived nor in the bin, whatever the share was made for.
+    One query, one more a branch for a chain.
+    """
+    if share.chain_id is not None:
+        return _playing(share, _of_chain(share))
+    if share.saved_view is not None:
+        return _playing(share, matching(share.saved_view))
+    rows = Share.generations.through.objects.filter(share_id=share.pk, generation=OuterRef("pk"))
+    chosen = Generation.objects.filter(shares=share.pk)
+    return _playing(share, chosen.order_by(Subquery(rows.values("pk")[:1])))
+
+
+def _playing(share: Share, rows: GenerationQuerySet) -> GenerationQuerySet:
+    return rows.filter(
+        project=share.project_id, state=State.SUCCEEDED, archived_at=None, purged_at=None
+    ).exclude(clip="")
+
+
+def _of_chain(share: Share) -> GenerationQuerySet:
+    chain = share.chain
+    if chain is None or chain.archived_at is not None:
+        return Generation.objects.none()
+    places = {s.generation_id: place for place, s in enumerate(path_of(chain))}
+    if not places:
+        return Generation.objects.none()
+    return Generation.objects.filter(pk__in=places).order_by(_in_order(places))
+
+
+def _in_order(places: dict[int, int]) -> Case:
+    return Case(*(When(pk=pk, then=Value(place)) for pk, place in places.items()))
+
+
+def shown(share: Share, token: str) -> list[SharedClip]:
+    """Return all clips of a share as guests see them, at most MOST_CLIPS; four queries."""
+    rows = opened(share).only(*COLUMNS)
+    if share.shows_names:
+        rows = rows.select_related("by").only(*COLUMNS, "by__name")
+    listed = list(rows[:MOST_CLIPS])
+    verdicts = _verdicts(share, listed)
+    counts = _comment_counts(share, listed)
+    return [
+        _as_shown(share, token, place, row, verdicts.get(row.pk, ""), counts.get(row.pk, 0))
+        for place, row in enumerate(listed, 1)
+    ]
+
+
+def _as_shown(
+    share: Share, token: str, place: int, row: Generation, verdict: str, comment_count: int
+) -> SharedClip:
+    return SharedClip(
+        generation=row,
+        token=token,
+        number=place,
+        name=shown_name(share, row, place),
+        prompt=row.prompt if share.shows_prompts else "",
+        cost_microusd=row.cost_microusd if share.shows_costs else None,
+        made_by=row.by.name if share.shows_names else "",
+        verdict=verdict,
+        comment_count=comment_count,
+    )
+
+
+def shown_name(share: Share, clip: Generation, place: int) -> str:
+    """Return what guests call a clip: its title, or its place where the title tells the prompt.
+
+    A title nobody typed is the beginning of the prompt.
+    """
+    title = clip.title.strip()
+    words, prompt = _words(title), _words(clip.prompt)
+    told = not words or words in prompt
+    return title if title and (share.shows_prompts or not told) else place_name(place)
+
+
+def place_name(place: int) -> str:
+    return f"Clip {place}"
+
+
+def _words(text: str) -> str:
+    """The words of a text and nothing else, with a space around each."""
+    kept = "".join(c if c.isalnum() else " " for c in text.casefold())
+    return f" {' '.join(kept.split())} " if kept.split() else ""
+
+
+# ---- What was said -----------------------------------------------------------------------------
+
+
+def visible_comments(share: Share) -> Q:
+    """Return which comments guests of a share see: their own, and the team's if it shows names.
+
+    Not what guests of another share said: that is another client. Not the team's otherwise, replies
+    to guests included: the team talks among itself on the clip page, and must be able to do so
+    without asking each time who listens.
+    """
+    here = Q(guest__share=share.pk)
+    if not share.shows_names:
+        return here
+    team = Q(author__isnull=False)
+    return (
+        here
+        | (team & (Q(parent=None) | Q(parent__author__isnull=False)))
+        | (team & Q(parent__guest__share=share.pk))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedComment:
+    """A comment as guests see it."""
+
+    code: UUID
+    name: str
+    text: str
+    at_ms: int | None
+    created_at: datetime
+    is_done: bool
+    is_reply: bool
+    is_team: bool
+    drawing: list[dict[str, Any]]
+
+    @property
+    def shapes(self) -> str:
+        """The drawing as JSON."""
+        return json.dumps(self.drawing)
+
+    @property
+    def drawn(self) -> str:
+        """The drawing in words: a line and 2 arrows."""
+        return describe_drawing(self.drawing)
+
+    @property
+    def initials(self) -> str:
+        words = [word for word in self.name.split() if word[0].isalnum()]
+        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper() or "G"
+
+
+def comments_on(share: Share, clip: Generation) -> list[SharedComment]:
+    """Return what guests of this share may read on a clip, replies behind what they answer.
+
+    One query, one more where the team mentions somebody.
+    """
+    rows = list(
+        Comment.objects.filter(visible_comments(share), generation=clip.pk)
+        .select_related("author", "parent")
+        .order_by("created_at", "pk")
+    )
+    rows.sort(key=lambda row: ((row.parent or row).created_at, row.parent_id or row.pk, row.pk))
+    mentioned = {int(pk) for row in rows if row.author for pk in TOKEN.findall(row.text)}
+    people = User.objects.in_bulk(mentioned) if mentioned else {}
+    return [
+        SharedComment(
+            code=row.code,
+            name=row.author.name if row.author else row.guest_name,
+            # A guest's words are shown as they are: a token in them was typed, not meant.
+            text=typed_text(row.text, people) if row.author else row.text,
+            at_ms=row.at_ms,
+            created_at=row.created_at,
+            is_done=(row.parent or row).resolved_at is not None,
+            is_reply=row.parent_id is not None,
+            is_team=row.author is not None,
+            drawing=row.drawing,
+        )
+        for row in rows
+    ]
+
+
+def _comment_counts(share: Share, rows: Sequence[Generation]) -> dict[int, int]:
+    counted = (
+        Comment.objects.filter(visible_comments(share), generation__in=[row.pk for row in rows])
+        .order_by()
+        .values_list("generation")
+        .annotate(count=Count("pk"))
+    )
+    return dict(counted)
+
+
+def verdicts_on(share: Share, clip: Generation) -> list[GivenVerdict]:
+    """Return what each guest of this share last decided about a clip; one query."""
+    return list(_given(share).filter(generation=clip.pk).select_related("guest").order_by("pk"))
+
+
+def _given(share: Share) -> QuerySet[GivenVerdict]:
+    return GivenVerdict.objects.filter(guest__share=share.pk, current=True).exclude(verdict="")
+
+
+def _verdicts(share: Share, rows: Iterable[Generation]) -> dict[int, str]:
+    """Return each clip's verdict by this share's guests: one objection outweighs approvals."""
+    said: dict[int, str] = {}
+    given = _given(share).filter(generation__in=[row.pk for row in rows])
+    for clip, verdict in given.values_list("generation", "verdict"):
+        if said.get(clip) != Verdict.NEEDS_CHANGES:
+            said[clip] = verdict
+    return said

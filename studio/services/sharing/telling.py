@@ -1,0 +1,36 @@
+"""What a downloaded clip says of itself to whom the link was sent: names of files, tags within."""
+
+from __future__ import annotations
+
+from django.utils.text import slugify
+
+from studio.media.tags import Provenance
+from studio.models import Share
+from studio.services.exchange.provenance import provenance_of
+from studio.services.sharing.opening import SharedClip
+
+
+def file_name(share: Share, clip: SharedClip) -> str:
+    """Return a download's name: what the share and the clip are called here, and its place."""
+    words = [slugify(share.title)[:60], f"{clip.number:02d}"]
+    if clip.is_named:
+        words.append(slugify(clip.name)[:50])
+    return "-".join(filter(None, words)) + ".mp4"
+
+
+def provenance_for(clip: SharedClip) -> Provenance:
+    """Return how the clip was made as far as the link shows it.
+
+    That a machine made it always stays, with nothing of who sold it or what it was made from.
+    """
+    whole = provenance_of(clip.generation)
+    return Provenance(
+        code=whole.code,
+        title=clip.name,
+        prompt=clip.prompt,
+        model="",
+        provider="",
+        creator=clip.made_by,
+        made_at=whole.made_at,
+        source_type=whole.source_type,
+    )

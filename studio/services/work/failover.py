@@ -1,0 +1,111 @@
+"""Another provider after a verified failure. Never after an unknown outcome: that could buy twice."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import replace
+
+from django.utils import timezone
+
+from studio import lifecycle
+from studio.models import Generation, Project, User
+from studio.models.generation import State
+from studio.services.errors import StudioError
+from studio.services.money.offers import Offer, list_offers
+from studio.services.shots import create_shots, same_shot
+
+logger = logging.getLogger(__name__)
+
+# Failures another provider may not share. A refused prompt or picture is refused by the same
+# model everywhere, and what is not charged-or-not for sure is left to people.
+PASSABLE = frozenset(
+    {"capacity", "timeout", "no_media", "other", "credit", "key", "refused", "expired", "end"}
+)
+MOST_HOPS = 2  # further providers tried by itself after the first
+
+
+def can_fail_over(generation: Generation) -> bool:
+    """Whether this ended in a way another provider may do better, with its charge known."""
+    return (
+        generation.state == State.FAILED
+        and generation.failure_code in PASSABLE
+        and generation.provider != "previs"
+        and generation.archived_at is None
+    )
+
+
+def next_offer(generation: Generation) -> Offer | None:
+    """Return the cheapest other provider that can make exactly this shot, or None."""
+    if not can_fail_over(generation):
+        return None
+    new = same_shot(generation)
+    tried = set(
+        Generation.objects.filter(shot=generation.shot, state=State.FAILED).values_list(
+            "account_id", flat=True
+        )
+    )
+    return next(
+        (
+            offer
+            for offer in list_offers(wish=new.wish(), start=generation.start_generation, end=generation.end_generation)
+            if offer.able and offer.account and offer.account.pk not in tried and not offer.spec.free
+            and not offer.spec.deprecated and offer.account.provider != generation.provider
+        ),
+        None,
+    )  # fmt: skip
+
+
+def fail_over(
+    *, generation: Generation, by: User, offer_value: str, request_token: uuid.UUID
+) -> Generation:
+    """Make the same shot with another provider, in the failed card's place."""
+    offer = next_offer(generation)
+    if offer is None or offer.account is None or offer.value != offer_value:
+        raise StudioError(
+            "That provider cannot take this shot over any more. Open it and choose again."
+        )
+    new = replace(
+        same_shot(generation),
+        account=offer.account,
+        model=offer.spec.id,
+        retry_of=generation,
+        request_token=request_token,
+    )
+    (fresh,) = create_shots(project=generation.project, by=by, new=new)
+    lifecycle.touch(generation.pk, archived_at=timezone.now())
+    return fresh
+
+
+def fail_over_by_itself(generation_pk: int) -> str:
+    """Take over a failed shot where its project allows it. Safe to call twice: the token is derived."""
+    generation = Generation.objects.select_related(
+        "project",
+        "by",
+        "account",
+        "start_keyframe",
+        "end_keyframe",
+        "start_generation",
+        "end_generation",
+    ).get(pk=generation_pk)
+    project: Project = generation.project
+    if project.failover_microusd is None or not can_fail_over(generation):
+        return "skipped: not allowed, or not that kind of failure"
+    if generation.charged not in ("no",):
+        return "skipped: it was charged, or that is not known"
+    hops = Generation.objects.filter(shot=generation.shot, retry_of__isnull=False).count()
+    offer = next_offer(generation)
+    if offer is None or offer.microusd is None or hops >= MOST_HOPS:
+        return "skipped: no other provider can take it"
+    dearer = offer.microusd - (generation.estimated_microusd or 0)
+    if dearer > project.failover_microusd:
+        return f"skipped: {offer.name} is dearer than the project allows"
+    token = uuid.uuid5(generation.idempotency_key, "failover")
+    try:
+        fresh = fail_over(
+            generation=generation, by=generation.by, offer_value=offer.value, request_token=token
+        )
+    except StudioError as error:
+        return f"skipped: {error.message}"
+    logger.info("clip %s goes on as %s at %s", generation.code, fresh.code, offer.spec.provider)
+    return f"goes on at {offer.name}"
