@@ -1,0 +1,167 @@
+// The clip page: transport, timecode, comment marks, the keys of an editing desk, and what others
+// do to the same clip, shown without taking the cursor or the words of whoever is typing.
+import { beforeLiveSwap } from "./live.js";
+import { lettersOn, typing } from "./studio.js";
+
+const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
+const $ = (id) => document.getElementById(id);
+let desk = null; // the player on the page, if the shot plays
+let hideDone = false;
+
+export function timecode(seconds) {
+  const hundredths = Math.max(0, Math.round(seconds * 100));
+  return `${Math.floor(hundredths / 6000)}:${String(Math.floor(hundredths / 100) % 60).padStart(2, "0")}.${String(hundredths % 100).padStart(2, "0")}`;
+}
+
+function mount(player) {
+  const video = player.querySelector("video");
+  const frame = 1 / (Number(player.dataset.fps) || 24);
+  const length = () => video.duration || Number(player.dataset.duration) / 1000;
+  const seek = $("seek");
+  const button = (name) => player.querySelector(`[data-do=${name}]`);
+  video.controls = false;
+  player.querySelector(".transport").hidden = false;
+
+  // ---- What the page shows follows the video -------------------------------------------------
+  const show = () => {
+    if (!video.isConnected) return; // the page went on to another clip
+    const at = video.currentTime;
+    seek.value = Math.round(at * 1000);
+    seek.style.setProperty("--at", `${(100 * at) / length()}%`);
+    seek.setAttribute("aria-valuetext", `${at.toFixed(2)} of ${length().toFixed(2)} seconds`);
+    $("now").textContent = timecode(at);
+    player.dispatchEvent(new CustomEvent("playhead", { bubbles: true, detail: { ms: at * 1000, frameMs: frame * 1000, playing: !video.paused } }));
+    // A drawing, or words from before an error, keep the moment they were made for.
+    if (!$("say") || "pinned" in $("say").form.dataset) return;
+    $("say-at").hidden = $("say-hint").hidden = false;
+    $("say-at").textContent = timecode(at);
+    $("at-ms").value = Math.round(at * 1000);
+  };
+  const tick = () => {
+    show();
+    if (!video.paused && video.isConnected) requestAnimationFrame(tick);
+  };
+  const state = () => {
+    player.classList.toggle("playing", !video.paused);
+    button("play").setAttribute("aria-label", video.paused ? "Play" : "Pause");
+    if (!video.paused) tick();
+  };
+  for (const event of ["seeking", "seeked", "loadedmetadata", "pause"]) video.addEventListener(event, show);
+  for (const event of ["play", "pause"]) video.addEventListener(event, state);
+  video.addEventListener("waiting", () => player.classList.add("buffering"));
+  for (const event of ["playing", "canplay", "error"]) video.addEventListener(event, () => player.classList.remove("buffering"));
+  show();
+
+  // ---- What people do ---------------------------------------------------------------------------
+  const pace = (step, around = false) => {
+    let at = SPEEDS.indexOf(video.playbackRate) + step;
+    if (around && at >= SPEEDS.length) at = 0;
+    video.playbackRate = SPEEDS[Math.max(0, Math.min(at, SPEEDS.length - 1))];
+    button("speed").firstChild.textContent = `${video.playbackRate}×`;
+  };
+  const go = (seconds, keepPlaying = false) => {
+    if (!keepPlaying) video.pause();
+    video.currentTime = Math.max(0, Math.min(seconds, length() - frame / 2));
+  };
+  // Half a frame in, so that rounding never shows the frame before.
+  const step = (frames) => go((Math.floor(video.currentTime / frame + 0.01) + frames + 0.5) * frame);
+  const actions = {
+    play: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
+    loop: () => button("loop").setAttribute("aria-pressed", (video.loop = !video.loop)),
+    mute: () => {
+      video.muted = !video.muted;
+      button("mute").setAttribute("aria-pressed", video.muted);
+      player.classList.toggle("muted", video.muted);
+    },
+    full: () => (document.fullscreenElement ? document.exitFullscreen() : player.requestFullscreen()),
+    speed: () => pace(1, true),
+  };
+  player.addEventListener("click", (event) => {
+    const name = event.target.closest("[data-do]")?.dataset.do;
+    if (name) actions[name]();
+    else if (event.target === video) actions.play();
+  });
+  seek.addEventListener("input", () => go(seek.value / 1000));
+  const keys = {
+    " ": actions.play, k: actions.play, m: actions.mute, f: actions.full, o: actions.loop,
+    j: () => pace(-1), l: () => pace(1), ",": () => step(-1), ".": () => step(1),
+    ArrowLeft: () => go(video.currentTime - 1, true), ArrowRight: () => go(video.currentTime + 1, true),
+    Home: () => go(0), End: () => go(length()),
+  };
+  return { player, video, seek, show, go, keys };
+}
+
+function settle() {
+  const player = $("player");
+  if (!player) desk = null;
+  else if (desk?.player !== player) desk = mount(player);
+  desk?.show(); // a fresh comment form gets the playhead
+  $("comments")?.classList.toggle("hide-done", hideDone);
+  if ($("hide-done")) $("hide-done").checked = hideDone;
+}
+document.body.addEventListener("htmx:afterSettle", settle);
+settle();
+
+// The moment the page is at, for what stands beside the player: milliseconds, or null without one.
+export const playhead = () => desk && { ms: desk.video.currentTime * 1000, frameMs: 1000 / (Number(desk.player.dataset.fps) || 24) };
+export const goTo = (ms) => desk?.go(ms / 1000);
+
+// ---- Keys ---------------------------------------------------------------------------------------
+const OWN_KEYS = "button, a, summary, input[type=checkbox], input[type=radio], .takes";
+document.addEventListener("keydown", (event) => {
+  if (!desk || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing(event.target) || document.querySelector("dialog[open], .menu:popover-open")) return;
+  const named = event.key.length > 1;
+  const action = desk.keys[named ? event.key : event.key.toLowerCase()];
+  if (!action || (!named && event.key !== " " && !lettersOn())) return;
+  // Space presses what has the focus; arrows move within stars, takes and the track.
+  if (event.key === " " && event.target.closest(OWN_KEYS)) return;
+  if (named && (event.target === desk.seek || event.target.closest("input[type=radio], .takes"))) return;
+  event.preventDefault();
+  action();
+});
+document.addEventListener("click", (event) => {
+  const moment = event.target.closest("[data-seek]");
+  if (!moment || !desk) return;
+  desk.go(Number(moment.dataset.seek) / 1000);
+  desk.player.scrollIntoView({ block: "nearest" });
+});
+// The second click of a double click must not take back what the first decided.
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && event.target.closest(".verdict")) event.stopImmediatePropagation(), event.preventDefault();
+}, true);
+document.addEventListener("focusin", (event) => {
+  if (event.target.id === "say") desk?.video.pause(); // the note belongs to the frame being looked at
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "hide-done") return;
+  hideDone = event.target.checked;
+  settle();
+});
+if (!document.getElementById("say-mode")) document.body.addEventListener("sayfirst", () => $("say")?.focus());
+
+// ---- What others do -------------------------------------------------------------------------------
+const FIELDS = "textarea, input:not([type=hidden], [type=radio], [type=checkbox], [type=range])";
+const isBusy = (piece) =>
+  [...piece.querySelectorAll(FIELDS)].some((field) => field === document.activeElement || field.value !== field.defaultValue);
+
+beforeLiveSwap((answer) => {
+  if (answer.querySelector("#main")) {
+    const title = document.querySelector(".rename[open] #title");
+    const focused = title === document.activeElement;
+    return title && (() => restoreTitle(title.value, focused));
+  }
+  for (const piece of answer.querySelectorAll("[hx-swap-oob]")) {
+    const here = piece.id && $(piece.id);
+    if (piece.id && (!here || isBusy(here))) piece.remove();
+  }
+  return undefined;
+});
+// The whole page came anew while a title was being typed.
+function restoreTitle(value, focused) {
+  const rename = document.querySelector(".rename");
+  if (!rename) return;
+  rename.open = true;
+  $("title").value = value;
+  if (focused) $("title").focus();
+}

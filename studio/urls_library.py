@@ -1,0 +1,17 @@
+"""The addresses of prompts, presets and blind tests."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from studio.views import blind, library
+
+urlpatterns = [
+    path("p/<uuid:code>/library/", library.library, name="library"),
+    path("p/<uuid:code>/library/prompts/", library.keep_prompt, name="keep-prompt"),
+    path("p/<uuid:code>/presets/<uuid:preset_code>/", library.change_preset, name="change-preset"),
+    path("p/<uuid:code>/blind/", blind.blind_list, name="blind-list"),
+    path("blind/<uuid:code>/", blind.blind_test, name="blind-test"),
+    path("blind/<uuid:code>/judge/", blind.judge_pair, name="judge-pair"),
+    path("blind/<uuid:code>/close/", blind.close_test, name="close-blind-test"),
+]

@@ -1,0 +1,36 @@
+"""What a person sees when a page cannot be shown: what happened, and one way on."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+NOT_HERE = "This is not here any more, or you are not a member of its project."
+FORBIDDEN = "Your role in this project does not reach this far. Ask an owner of it."
+BROKEN = "Something went wrong here. Nothing was lost; try again in a moment."
+STALE = "This page was open too long. Reload it and try again."
+
+
+def _answer(request: HttpRequest, template: str, text: str, status: int) -> HttpResponse:
+    # A page inside a card would help nobody: a fragment's caller shows the sentence as a toast.
+    if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
+        return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    return render(request, template, {"text": text}, status=status)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    said = str(exception) if isinstance(exception, PermissionDenied) else ""
+    return _answer(request, "403.html", said or FORBIDDEN, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, "404.html", NOT_HERE, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, "500.html", BROKEN, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _answer(request, "403_csrf.html", STALE, 403)
