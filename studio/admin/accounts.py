@@ -1,0 +1,282 @@
+"""Provider accounts: the keys the studio pays with, their limits, and whether they work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Count, Q, QuerySet, URLField
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from studio.admin.balance import amount, ask_provider
+from studio.admin.base import StudioAdmin, account_name, chip, dollars, filtered, moment, tell, when
+from studio.models import Generation, ProviderAccount
+from studio.models.generation import AT_PROVIDER_STATES, State
+from studio.providers.base import Balance
+from studio.providers.catalog import PROVIDER_LABELS
+from studio.providers.registry import DEFAULT_BASE_URLS
+from studio.services.accounts import provider_label
+from studio.services.errors import StudioError
+
+Origin = ProviderAccount.Origin
+PAID = [(slug, PROVIDER_LABELS.get(slug, slug)) for slug in DEFAULT_BASE_URLS]
+DIALECTS = [("", "Its own newer endpoint"), ("legacy", "AI/ML API’s older Luma endpoint")]
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameters at run time
+    key = forms.CharField(
+        label="Key",
+        required=False,
+        strip=True,
+        max_length=500,
+        widget=forms.PasswordInput(
+            render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "provider" in self.fields:
+            self.fields["provider"] = forms.ChoiceField(label="Provider", choices=PAID)
+        if "dialect" in self.fields:
+            self.fields["dialect"] = forms.ChoiceField(
+                label="Endpoint", choices=DIALECTS, required=False
+            )
+        self._offer_key()
+
+    def _offer_key(self) -> None:
+        if self.instance.provider == "previs" or self.instance.origin == Origin.ENVIRONMENT:
+            # Declared fields are in the form even where the page does not show them.
+            self.fields.pop("key", None)
+        elif "key" in self.fields:
+            self.fields["key"].help_text = (
+                "A key is kept. Leave empty to keep it; it is never shown again."
+                if self.instance.has_key
+                else "Kept encrypted and never shown again."
+            )
+
+    def clean_key(self) -> str:
+        key = str(self.cleaned_data["key"])
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            raise forms.ValidationError(
+                "The key holds a space or a sign no key has. Copy it again from the provider."
+            )
+        return key
+
+    def clean_concurrent_limit(self) -> int:
+        limit = int(self.cleaned_data["concurrent_limit"])
+        if limit < 1:
+            raise forms.ValidationError(f"Shots at once is {limit}; it must be 1 or more.")
+        return limit
+
+    def clean_base_url(self) -> str:
+        url = str(self.cleaned_data["base_url"] or "")
+        if url and not url.startswith(("https://", "http://")):
+            raise forms.ValidationError(
+                f"The base URL is {url}; it must start with https:// or http://."
+            )
+        return url
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        provider = data.get("provider") or self.instance.provider
+        if data.get("dialect") and provider != "aimlapi":
+            self.add_error(
+                "dialect", f"{provider_label(provider)} has one endpoint only. Choose its own."
+            )
+        return data
+
+
+@admin.register(ProviderAccount)
+class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
+    title = "Provider accounts"
+    form = AccountForm
+    # What is typed without a scheme is meant to be safe.
+    formfield_overrides = {URLField: {"assume_scheme": "https"}}
+    stored_columns = {"key": "key_locked"}
+    labels = {
+        "base_url": "Base URL",
+        "concurrent_limit": "Shots at once",
+        "monthly_limit_microusd": "Limit a month",
+    }
+    help_texts = {
+        "label": "Tells several accounts at one provider apart",
+        "concurrent_limit": "The others wait in line",
+        "monthly_limit_microusd": "US dollars; empty = no limit",
+    }
+    list_display = (
+        "name",
+        "standing",
+        "key_kept",
+        "in_flight",
+        "month_limit",
+        "balance",
+        "origin",
+    )
+    list_filter = ("provider", "enabled", "origin")
+    search_fields = ("provider", "label", "base_url")
+    ordering = ("provider", "label")
+    actions = ("test", "enable", "disable", "encrypt_again")
+    page_actions = ("test", "enable", "disable", "encrypt_again")
+    readonly_fields = ("standing", "balance", "balance_age", "origin", "swept", "made_at")
+
+    # ---- Columns -----------------------------------------------------------------------
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderAccount]:
+        at_provider = Q(generations__state__in=sorted(AT_PROVIDER_STATES))
+        queued = Q(generations__state=State.QUEUED)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                at_provider=Count("generations", filter=at_provider),
+                queued=Count("generations", filter=queued),
+            )
+        )
+
+    @admin.display(description="Account", ordering="provider")
+    def name(self, obj: ProviderAccount) -> str:
+        return account_name(obj)
+
+    def heading(self, obj: ProviderAccount) -> str:
+        return account_name(obj)
+
+    @admin.display(description="Standing")
+    def standing(self, obj: ProviderAccount) -> SafeString:
+        if not obj.enabled:
+            return chip("Switched off")
+        if obj.paused_until and obj.paused_until > timezone.now():
+            return chip(f"Waits: {obj.trouble or 'trouble at the provider'}", "bad")
+        if obj.trouble:
+            return chip(obj.trouble, "wait")
+        if obj.provider != "previs" and not obj.has_key:
+            return chip("No key", "wait")
+        return chip("Ready", "ok")
+
+    @admin.display(description="Key")
+    def key_kept(self, obj: ProviderAccount) -> str:
+        if obj.provider == "previs":
+            return "not needed"
+        return "kept, encrypted" if obj.has_key else "none"
+
+    @admin.display(description="At the provider")
+    def in_flight(self, obj: ProviderAccount) -> SafeString:
+        text = f"{obj.at_provider} of {obj.concurrent_limit}"  # type: ignore[attr-defined]  # annotated
+        if obj.queued:  # type: ignore[attr-defined]  # annotated
+            text += f", {obj.queued} waiting"  # type: ignore[attr-defined]  # annotated
+        return filtered(Generation, text, account__id__exact=obj.pk, stands="moving")
+
+    @admin.display(description="A month", ordering="monthly_limit_microusd")
+    def month_limit(self, obj: ProviderAccount) -> str:
+        limit = obj.monthly_limit_microusd
+        return "no limit" if limit is None else f"up to {dollars(limit)}"
+
+    @admin.display(description="Balance")
+    def balance(self, obj: ProviderAccount) -> str:
+        left = Balance(obj.balance_microusd, obj.balance_credits, obj.balance_unit)
+        return amount(left) or "—"
+
+    @admin.display(description="Balance asked")
+    def balance_age(self, obj: ProviderAccount) -> str | SafeString:
+        return when(obj.balance_at)
+
+    @admin.display(description="Last looked after")
+    def swept(self, obj: ProviderAccount) -> str:
+        return moment(obj.swept_at)
+
+    # ---- The page ----------------------------------------------------------------------
+    def get_fieldsets(self, request: HttpRequest, obj: ProviderAccount | None = None) -> Any:
+        local = obj is not None and obj.provider == "previs"
+        what = ("provider", "label", "enabled")
+        limits = ("concurrent_limit",) if local else ("concurrent_limit", "monthly_limit_microusd")
+        fieldsets: list[Any] = [
+            (None, {"fields": what if local else (*what, "key", "base_url", "dialect")})
+        ]
+        fieldsets.append(("Limits", {"fields": limits}))
+        if obj is None:
+            return fieldsets
+        if obj.origin == Origin.ENVIRONMENT:
+            fieldsets[0][1]["fields"] = (*what, "dialect")
+            fieldsets[0][1]["description"] = (
+                "The key and the base URL of this account come from the environment "
+                "and are read again at each start."
+            )
+        now = ("standing", "origin", "swept", "made_at")
+        fieldsets.append(
+            ("Now", {"fields": now if local else ("standing", "balance", "balance_age", *now[1:])})
+        )
+        return fieldsets
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ProviderAccount | None = None
+    ) -> tuple[str, ...]:
+        return self.readonly_fields if obj is None else ("provider", *self.readonly_fields)
+
+    def save_model(
+        self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool
+    ) -> None:
+        if form.cleaned_data.get("key"):
+            obj.set_key(form.cleaned_data["key"])
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: ProviderAccount | None = None
+    ) -> bool:
+        # The other accounts would be made again at the next start.
+        if obj is not None and obj.origin != Origin.ADMIN:
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def offers(self, obj: ProviderAccount, name: str) -> bool:
+        return {
+            "test": obj.provider != "previs",
+            "enable": not obj.enabled,
+            "disable": obj.enabled,
+            "encrypt_again": obj.has_key,
+        }[name]
+
+    # ---- Actions -----------------------------------------------------------------------
+    @admin.action(description="Test", permissions=["change"])
+    def test(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        for account in queryset:
+            try:
+                messages.success(request, ask_provider(account))
+            except StudioError as error:
+                messages.error(request, error.message)
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        self._switch(request, queryset, True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        self._switch(request, queryset, False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[ProviderAccount], enabled: bool
+    ) -> None:
+        rows = list(queryset.filter(enabled=not enabled))
+        ProviderAccount.objects.filter(pk__in=[row.pk for row in rows]).update(enabled=enabled)
+        for row in rows:
+            self.log_change(request, row, "Enabled." if enabled else "Disabled.")
+        tell(request, rows, "Enabled" if enabled else "Disabled")
+
+    @admin.action(description="Encrypt again with the newest key", permissions=["change"])
+    def encrypt_again(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        done, refused = [], []
+        for account in queryset.exclude(key_locked=""):
+            before = account.key_locked
+            try:
+                account.set_key(account.reveal_key())
+            except ImproperlyConfigured as error:
+                refused.append(f"{account}: {error}")
+                continue
+            # A key entered meanwhile stays.
+            rows = ProviderAccount.objects.filter(pk=account.pk, key_locked=before)
+            if rows.update(key_locked=account.key_locked):
+                self.log_change(request, account, "Key encrypted again.")
+                done.append(account)
+        tell(request, done, "Encrypted again with the newest key", refused)

@@ -1,0 +1,279 @@
+"""People: accounts, who may do what, invites, and sign-in attempts."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from axes.utils import reset
+from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from studio.admin.base import ReadOnlyAdmin, StudioAdmin, chip, link, tell, when
+from studio.admin.members import PersonMembershipInline
+from studio.models import Invite, Membership, User
+from studio.services import people
+
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class NewPersonForm(BaseUserCreationForm):  # type: ignore[type-arg]  # takes no parameters at run time
+    class Meta:
+        model = User
+        fields = ("email", "name")
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # takes no parameters at run time
+    class Meta:
+        model = User
+        fields = "__all__"
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+@admin.register(User)
+class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type-arg]  # as above
+    """Nobody gives themselves more than they have: what people may do is for superusers."""
+
+    title = "People"
+    noun = "person"
+    labels = {
+        "is_active": "Active",
+        "is_staff": "Staff",
+        "is_superuser": "Everything",
+        "groups": "Permission groups",
+        "user_permissions": "Permissions",
+        "shortcuts": "Single-letter shortcuts",
+    }
+    help_texts = {
+        "is_active": "May sign in",
+        "is_staff": "May enter the control room, and do there what the permissions below allow",
+        "is_superuser": "May do everything here without being given each permission",
+        "groups": "Gives the permissions of each group",
+        "user_permissions": "Given to this person alone",
+    }
+    form = PersonForm
+    add_form = NewPersonForm
+    list_display = ("name", "email", "standing", "power", "projects", "seen", "created")
+    list_display_links = ("name", "email")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    search_fields = ("name", "email")
+    ordering = ("name",)
+    readonly_fields = ("seen", "made_at")
+    filter_horizontal = ("groups", "user_permissions")
+    inlines = (PersonMembershipInline,)
+    actions = ("deactivate", "activate")
+    page_actions = ("deactivate", "activate")
+    fieldsets = (
+        (None, {"fields": ("name", "email", "password", "is_active")}),
+        ("May use the control room", {"fields": POWERS}),
+        ("Other", {"fields": ("shortcuts", "seen", "made_at")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("name", "email", "password1", "password2")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).annotate(project_count=Count("memberships"))
+
+    @admin.display(description="Standing", ordering="is_active")
+    def standing(self, obj: User) -> SafeString:
+        return chip("Active", "ok") if obj.is_active else chip("Deactivated")
+
+    @admin.display(description="Control room", ordering="is_staff")
+    def power(self, obj: User) -> str:
+        return "everything" if obj.is_superuser else "staff" if obj.is_staff else "—"
+
+    @admin.display(description="Projects", ordering="project_count")
+    def projects(self, obj: User) -> int:
+        return cast(int, obj.project_count)  # type: ignore[attr-defined]  # annotated
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def seen(self, obj: User) -> str | SafeString:
+        return when(obj.last_login)
+
+    # ---- Who may change whom -----------------------------------------------------------
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        # Changing a superuser's password or address would make anybody one.
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # what people made keeps their name; deactivate them instead
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return self.inlines if obj is not None else ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        own: tuple[str, ...] = self.readonly_fields
+        if not request.user.is_superuser:
+            own += POWERS
+        if obj is not None and obj.pk == request.user.pk:
+            # Nobody locks themselves out.
+            own += ("is_active", "is_staff", "is_superuser")
+        return own
+
+    def offers(self, obj: User, name: str) -> bool:
+        return obj.is_active if name == "deactivate" else not obj.is_active
+
+    def is_member(self, request: HttpRequest, obj: User) -> bool:
+        return False
+
+    @admin.action(description="Deactivate", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_active(request, queryset, False)
+
+    @admin.action(description="Activate", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_active(request, queryset, True)
+
+    def _set_active(self, request: HttpRequest, queryset: QuerySet[User], active: bool) -> None:
+        done, refused = [], []
+        for person in queryset.filter(is_active=not active):
+            if person.pk == request.user.pk:
+                refused.append("You cannot deactivate yourself.")
+            elif not self.has_change_permission(request, person):
+                refused.append(f"{person} may do everything here; only a superuser changes that.")
+            else:
+                done.append(person)
+        User.objects.filter(pk__in=[p.pk for p in done]).update(is_active=active)
+        for person in done:
+            self.log_change(request, person, "Activated." if active else "Deactivated.")
+        tell(request, done, "Activated" if active else "Deactivated", refused)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin[Membership]):
+    """Who belongs where, to look up; changed on the person's or the project's page."""
+
+    title = "Memberships"
+    list_display = ("person", "project_link", "role", "created")
+    list_display_links = None
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("user__name", "user__email", "project__name")
+    ordering = ("project__name", "user__name")
+    fields = ("person", "project_link", "role", "made_at")
+
+    @admin.display(description="Person", ordering="user__name")
+    def person(self, obj: Membership) -> str | SafeString:
+        return link(obj.user)
+
+    @admin.display(description="Project", ordering="project__name")
+    def project_link(self, obj: Membership) -> str | SafeString:
+        return link(obj.project)
+
+
+@admin.register(Invite)
+class InviteAdmin(ReadOnlyAdmin[Invite]):
+    title = "Invites"
+    list_display = ("note_or_role", "project_link", "role", "standing", "by", "used", "created")
+    list_filter = ("role", "project")
+    list_select_related = ("project", "created_by", "used_by")
+    search_fields = ("note", "project__name", "used_by__name", "used_by__email")
+    date_hierarchy = "created_at"
+    fields = (
+        "project_link", "role", "note", "standing", "by", "made_at",
+        "expires_at", "used", "used_at", "revoked_at",
+    )  # fmt: skip
+    actions = ("revoke",)
+    page_actions = ("revoke",)
+
+    @admin.display(description="For", ordering="note")
+    def note_or_role(self, obj: Invite) -> str:
+        return obj.note or f"a new {obj.role}"
+
+    @admin.display(description="Project", ordering="project__name")
+    def project_link(self, obj: Invite) -> str | SafeString:
+        return link(obj.project)
+
+    @admin.display(description="Standing")
+    def standing(self, obj: Invite) -> SafeString:
+        if obj.used_at:
+            return chip("Used")
+        if obj.revoked_at:
+            return chip("Revoked", "bad")
+        return chip("Open", "ok") if obj.is_open else chip("Out of date")
+
+    @admin.display(description="Invited by", ordering="created_by__name")
+    def by(self, obj: Invite) -> str | SafeString:
+        return link(obj.created_by)
+
+    @admin.display(description="Used by", ordering="used_by__name")
+    def used(self, obj: Invite) -> str | SafeString:
+        return link(obj.used_by)
+
+    def offers(self, obj: Invite, name: str) -> bool:
+        return obj.is_open
+
+    @admin.action(description="Revoke", permissions=["act"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invite]) -> None:
+        done = [invite for invite in queryset if people.revoke_invite(invite=invite)]
+        for invite in done:
+            self.log_change(request, invite, "Revoked.")
+        tell(request, done, "Revoked")
+
+
+# ---- Sign-in: Django's and axes's own tables, made readable ----------------------------
+for model in (Group, AccessAttempt, AccessLog, AccessFailureLog):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+
+
+@admin.register(Group)
+class GroupAdmin(auth_admin.GroupAdmin):
+    title = "Permission groups"
+
+    # A group gives permissions, so it is for those who have them all.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin[AccessAttempt]):
+    title = "Failed sign-ins"
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "user_agent")
+    search_fields = ("username", "ip_address")
+    date_hierarchy = "attempt_time"
+    fields = (
+        "username",
+        "ip_address",
+        "failures_since_start",
+        "attempt_time",
+        "user_agent",
+        "path_info",
+    )
+    actions = ("let_in",)
+    page_actions = ("let_in",)
+
+    @admin.action(description="Let them try again now", permissions=["act"])
+    def let_in(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        rows = list(queryset)
+        for row in rows:
+            reset(username=row.username, ip=row.ip_address)
+        tell(request, rows, "May try again")
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(ReadOnlyAdmin[AccessLog]):
+    title = "Sign-ins"
+    list_display = ("username", "ip_address", "attempt_time", "logout_time", "user_agent")
+    search_fields = ("username", "ip_address")
+    date_hierarchy = "attempt_time"
+    fields = ("username", "ip_address", "attempt_time", "logout_time", "user_agent", "path_info")
