@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from studio import vault
+from studio.models import ProviderAccount
+from tests.emulator import Emulator
+from tests.factories import make_previs
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+SECRET = "afk_live_0123456789abcdef"
+
+
+@pytest.fixture
+def root(client):
+    person = make_person("Root", is_staff=True, is_superuser=True)
+    client.force_login(person)
+    return person
+
+
+def make_account(**fields):
+    account = ProviderAccount(**({"provider": "apiframe", "label": "Team"} | fields))
+    account.set_key(SECRET)
+    account.save()
+    return account
+
+
+def form(**changes):
+    return {
+        "label": "Team", "enabled": "on", "key": "", "base_url": "", "dialect": "",
+        "concurrent_limit": "3", "monthly_limit_microusd": "",
+    } | changes  # fmt: skip
+
+
+def said(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_a_new_key_is_kept_encrypted_and_never_shown(client, root):
+    answer = client.post(
+        "/admin/studio/provideraccount/add/", form(provider="apiframe", key=SECRET)
+    )
+    assert answer.status_code == 302
+    account = ProviderAccount.objects.get()
+    assert account.reveal_key() == SECRET
+    assert SECRET not in account.key_locked
+    for path in ("", f"{account.pk}/change/", f"{account.pk}/history/"):
+        page = client.get(f"/admin/studio/provideraccount/{path}").content.decode()
+        assert SECRET not in page
+        assert account.key_locked not in page
+
+
+def test_an_empty_key_field_keeps_the_key(client, root):
+    account = make_account()
+    locked = account.key_locked
+    address = f"/admin/studio/provideraccount/{account.pk}/change/"
+    client.post(address, form(label="Studio", monthly_limit_microusd="50"))
+    account.refresh_from_db()
+    assert (account.label, account.monthly_limit_microusd) == ("Studio", 50_000_000)
+    assert account.key_locked == locked
+    client.post(address, form(key="another-key"))
+    account.refresh_from_db()
+    assert account.reveal_key() == "another-key"
+
+
+def test_a_refused_form_does_not_give_the_key_back(client, root):
+    answer = client.post(
+        "/admin/studio/provideraccount/add/",
+        form(provider="apiframe", key=SECRET, concurrent_limit="0"),
+    )
+    assert answer.status_code == 200
+    assert SECRET not in answer.content.decode()
+    assert not ProviderAccount.objects.exists()
+
+
+def test_saving_leaves_what_workers_write(client, root):
+    account = make_account()
+    client.get(f"/admin/studio/provideraccount/{account.pk}/change/")
+    ProviderAccount.objects.filter(pk=account.pk).update(sweep_token="held", trouble="Slow")
+    client.post(f"/admin/studio/provideraccount/{account.pk}/change/", form(concurrent_limit="7"))
+    account.refresh_from_db()
+    assert (account.concurrent_limit, account.sweep_token, account.trouble) == (7, "held", "Slow")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("key", "two words", "holds a space"),
+        ("base_url", "ftp://host.example/", "must start with https://"),
+        ("dialect", "legacy", "has one endpoint only"),
+        ("concurrent_limit", "0", "it must be 1 or more"),
+        ("monthly_limit_microusd", "-5", ""),
+    ],
+)
+def test_wrong_values_are_refused_at_their_field(client, root, field, value, sentence):
+    account = make_account()
+    address = f"/admin/studio/provideraccount/{account.pk}/change/"
+    errors = client.post(address, form(**{field: value})).context["adminform"].form.errors
+    assert sentence in " ".join(errors[field])
+
+
+def test_previs_has_no_key_and_cannot_be_deleted(client, root):
+    account = make_previs()
+    address = f"/admin/studio/provideraccount/{account.pk}"
+    page = client.get(f"{address}/change/").content.decode()
+    assert 'name="key"' not in page
+    assert "Encrypt again" not in page
+    assert client.post(f"{address}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_an_account_from_the_environment_keeps_its_key_and_address(client, root):
+    account = make_account(origin="environment", base_url="https://one.example/")
+    address = f"/admin/studio/provideraccount/{account.pk}/change/"
+    client.post(address, form(key="other", base_url="https://two.example/", concurrent_limit="5"))
+    account.refresh_from_db()
+    assert account.reveal_key() == SECRET
+    assert account.base_url == "https://one.example/"
+    assert account.concurrent_limit == 5
+
+
+@pytest.mark.parametrize("provider", ["apiframe", "aimlapi", "luma"])
+def test_the_test_button_keeps_the_balance(client, root, provider):
+    with Emulator() as emulator:
+        account = make_account(provider=provider, base_url=emulator.base_url(provider))
+        account.set_key(emulator.key(provider))
+        account.trouble, account.paused_until = "No answer", timezone.now()
+        account.save()
+        address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
+        answer = client.post(address, follow=True)
+    account.refresh_from_db()
+    (sentence,) = said(answer)
+    assert "the key works. Balance: " in sentence
+    assert account.balance_at is not None
+    assert account.balance_credits or account.balance_microusd
+    assert account.trouble == ""
+
+
+def test_the_test_button_says_so_where_no_balance_is_told(client, root):
+    with Emulator() as emulator:
+        account = make_account(provider="gmicloud", base_url=emulator.base_url("gmicloud"))
+        account.set_key(emulator.key("gmicloud"))
+        account.save()
+        address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
+        answer = client.post(address, follow=True)
+    assert said(answer) == ["gmicloud (Team): the key works. GMI Cloud does not tell what is left."]
+
+
+def test_the_test_button_says_what_is_wrong_and_keeps_the_old_balance(client, root):
+    with Emulator() as emulator:
+        account = make_account(base_url=emulator.base_url("apiframe"), balance_credits=12)
+        address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
+        answer = client.post(address, follow=True)
+    assert said(answer) == ["apiframe (Team): Apiframe does not accept the key."]
+    assert SECRET not in answer.content.decode()
+    account.refresh_from_db()
+    assert (account.balance_credits, account.balance_at) == (12, None)
+
+
+def test_the_test_button_without_a_key_asks_for_one(client, root):
+    account = ProviderAccount.objects.create(provider="luma", label="Spare")
+    address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
+    assert "there is no key yet" in said(client.post(address, follow=True))[0]
+
+
+def test_accounts_are_switched_on_and_off(client, root):
+    account = make_account()
+    chosen = {"action": "disable", "_selected_action": [account.pk]}
+    client.post("/admin/studio/provideraccount/", chosen)
+    account.refresh_from_db()
+    assert account.enabled is False
+    client.post(f"/admin/studio/provideraccount/{account.pk}/do/enable/")
+    account.refresh_from_db()
+    assert account.enabled is True
+
+
+def test_a_key_is_encrypted_again_with_the_newest_key(client, root, settings):
+    settings.ENCRYPTION_KEYS = ["old"]
+    account = make_account()
+    settings.ENCRYPTION_KEYS = ["new", "old"]
+    client.post(f"/admin/studio/provideraccount/{account.pk}/do/encrypt_again/")
+    account.refresh_from_db()
+    settings.ENCRYPTION_KEYS = ["new"]
+    assert vault.unlock(account.key_locked) == SECRET
+
+
+def test_a_key_nobody_can_read_is_left_as_it_is(client, root, settings):
+    account = make_account()
+    locked = account.key_locked
+    settings.ENCRYPTION_KEYS = ["unrelated"]
+    address = f"/admin/studio/provideraccount/{account.pk}/do/encrypt_again/"
+    answer = client.post(address, follow=True)
+    account.refresh_from_db()
+    assert account.key_locked == locked
+    assert "STUDIO_ENCRYPTION_KEY has changed" in said(answer)[0]
+
+
+def test_seeing_accounts_does_not_let_anybody_test_or_change_them(client):
+    account = make_account()
+    person = make_person("Staff", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_provideraccount"))
+    client.force_login(person)
+    address = f"/admin/studio/provideraccount/{account.pk}"
+    assert client.get(f"{address}/change/").status_code == 200
+    for name in ("test", "disable", "encrypt_again"):
+        assert client.post(f"{address}/do/{name}/").status_code == 403
+    assert client.post(f"{address}/change/", form(label="Mine")).status_code == 403

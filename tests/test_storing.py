@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import functools
+import os
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from studio import leases, lifecycle
+from studio.media import download
+from studio.models import Generation
+from studio.models.generation import Charged, State, clip_path
+from studio.services.doors import open_door
+from studio.services.errors import StudioError
+from studio.services.files import scratch_dir
+from studio.services.work import reconcile, recovery, storing
+from studio.services.work.outcomes import read_job, watched
+from studio.services.work.storing import BACKOFF_S, MOST_ATTEMPTS, store_clip, store_next
+from studio.services.work.submitting import submit_next
+from tests.emulator import Emulator, Scripted
+from tests.emulator.media import make_clip
+from tests.factories import make_generation
+from tests.paid import (
+    account_at,
+    again,
+    assert_tidy,
+    at_provider,
+    lapse,
+    make_due,
+    queue_shot,
+    reasons,
+)
+
+pytestmark = pytest.mark.django_db
+
+PASSES = ("media_500", "media_empty", "media_truncated")  # worth another try
+ENDS = ("media_404", "media_html", "media_redirect_private", "media_redirect_loop")
+
+
+@pytest.fixture(autouse=True)
+def apart(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+def rendered(project, emulator: Emulator, dialect: str = "luma", **fields) -> Generation:
+    """Return a shot in "storing", with the emulator's link to its clip."""
+    emulator.configure(rates={"instant": 1.0})
+    shot = queue_shot(project, account_at(emulator, dialect))
+    submit_next(shot.account_id)
+    emulator.configure(rates={})
+    if again(shot).state == State.RUNNING:  # Apiframe's first answer has no link yet
+        with open_door(shot.account) as provider:
+            job = provider.fetch(again(shot).provider_job_id)
+        lifecycle.move_many([read_job(watched(again(shot)), job)])
+    Generation.objects.filter(pk=shot.pk).update(**fields)
+    assert again(shot).state == State.STORING
+    return again(shot)
+
+
+def job_of(emulator: Emulator, shot: Generation) -> str:
+    return next(job.id for job in emulator.jobs() if job.id == shot.provider_job_id)
+
+
+def wait_over(shot: Generation) -> None:
+    lapse(shot)
+    make_due(shot)
+
+
+def files_of(project) -> list[str]:
+    folder = settings.MEDIA_ROOT / "projects"
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("dialect", ["apiframe", "aimlapi", "gmicloud", "luma"])
+def test_a_finished_clip_is_fetched_measured_and_kept(project, emulator, asked, dialect):
+    shot = rendered(project, emulator, dialect)
+    assert store_clip(shot.pk) == "stored"
+    row = again(shot)
+    assert (row.state, row.progress) == (State.SUCCEEDED, 100)
+    assert (row.width, row.height, row.duration_ms, row.fps) == (256, 144, 1000, 24.0)
+    assert row.size_bytes == default_storage.size(row.clip.name)
+    assert len(row.sha256) == 64
+    names = (row.clip, row.poster, row.strip, row.preview)
+    assert all(default_storage.exists(name.name) for name in names)
+    assert_tidy()
+
+
+def test_a_second_run_finds_it_stored(project, emulator, asked):
+    shot = rendered(project, emulator)
+    store_clip(shot.pk)
+    assert store_clip(shot.pk).startswith("skipped")
+    assert reasons(shot).count(State.SUCCEEDED) == 1
+
+
+def test_what_somebody_else_fetches_is_left_alone(project, emulator, asked):
+    shot = rendered(project, emulator)
+    assert leases.claim_work(shot.pk, state=State.STORING)
+    assert store_clip(shot.pk).startswith("skipped")
+
+
+def test_the_longest_waiting_is_stored_next(project, emulator, asked):
+    now = timezone.now()
+    second = rendered(project, emulator, next_poll_at=now - timedelta(seconds=10))
+    first = rendered(project, emulator, next_poll_at=now - timedelta(seconds=20))
+    asked.clear()
+    assert store_next() == "stored"
+    assert (again(first).state, again(second).state) == (State.SUCCEEDED, State.STORING)
+    assert ("store_next", ()) in asked
+    asked.clear()
+    assert store_next() == "stored"
+    assert ("store_next", ()) not in asked
+    assert store_next().startswith("skipped")
+
+
+@pytest.mark.parametrize("fault", PASSES)
+def test_trouble_that_may_pass_is_tried_again_later(project, emulator, asked, fault):
+    shot = rendered(project, emulator)
+    emulator.configure(script=[Scripted(fault)])
+    assert store_clip(shot.pk).startswith("trying again in 2 s")
+    row = again(shot)
+    assert row.state == State.STORING
+    assert "fetching it failed" in row.waiting_text
+    assert_tidy()
+    assert files_of(project) == []
+    assert store_next().startswith("skipped")
+    wait_over(shot)
+    assert store_next() == "stored"
+
+
+@pytest.mark.parametrize("fault", ENDS)
+def test_trouble_that_will_not_pass_ends_with_words(project, emulator, asked, fault):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={fault: 1.0})
+    store_clip(shot.pk)
+    row = again(shot)
+    assert (row.state, row.failure_code, row.charged) == (State.FAILED, "media", Charged.YES)
+    assert row.failure_text.startswith("The clip was rendered but could not be kept.")
+    assert "Signature" not in row.failure_text
+    assert_tidy()
+    assert files_of(project) == []
+
+
+def test_an_endless_body_is_cut_off(project, emulator, asked, monkeypatch):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={"media_endless": 1.0})
+    small = functools.partial(download.download_video, max_bytes=2 * 2**20)
+    monkeypatch.setattr(storing, "download_video", small)
+    store_clip(shot.pk)
+    assert (again(shot).state, again(shot).failure_code) == (State.FAILED, "media")
+    assert "larger than the allowed 2 MB" in again(shot).failure_text
+    assert_tidy()
+
+
+def test_a_slow_body_arrives(project, emulator, asked):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={"media_slow": 1.0}, slow_s=0.2)
+    assert store_clip(shot.pk) == "stored"
+
+
+def test_the_pauses_grow_and_the_last_try_ends_it(project, emulator, asked):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={"media_500": 1.0})
+    waits = []
+    for _ in range(MOST_ATTEMPTS):
+        store_clip(shot.pk)
+        row = again(shot)
+        if row.state == State.STORING:
+            waits.append(round((row.lease_until - timezone.now()).total_seconds()))
+            wait_over(shot)
+    assert tuple(waits) == BACKOFF_S
+    assert (row.state, row.failure_code) == (State.FAILED, "media")
+    assert_tidy()
+
+
+def test_what_keeps_killing_its_worker_is_given_up(project, emulator, asked):
+    shot = rendered(project, emulator)
+    for _ in range(MOST_ATTEMPTS):
+        assert leases.claim_work(shot.pk, state=State.STORING, most=MOST_ATTEMPTS)
+        lapse(shot)
+    recovery.revive()
+    row = again(shot)
+    assert (row.state, row.failure_code, row.charged) == (State.FAILED, "media", Charged.YES)
+
+
+def test_a_person_may_have_it_fetched_again(project, emulator, asked):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={"media_html": 1.0})
+    store_clip(shot.pk)
+    emulator.configure(rates={})
+    asked.clear()
+    reconcile.fetch_again(generation=again(shot), by=project.created_by)
+    assert (again(shot).state, again(shot).failure_text) == (State.STORING, "")
+    asked.run("store_clip")
+    assert again(shot).state == State.SUCCEEDED
+
+
+def test_there_is_nothing_to_fetch_again_for_a_refused_shot(project, emulator, asked):
+    made = make_generation(project, state=State.FAILED, account=account_at(emulator, "luma"))
+    with pytest.raises(StudioError, match="nothing to fetch"):
+        reconcile.fetch_again(generation=made, by=project.created_by)
+
+
+def test_a_dead_link_is_renewed_at_the_provider(project, emulator, asked):
+    shot = rendered(project, emulator)
+    stale = f"{emulator.url}/media/gone.mp4?Signature=old"
+    Generation.objects.filter(pk=shot.pk).update(result_url=stale)
+    assert store_clip(shot.pk) == "stored"
+    assert again(shot).result_url != stale
+
+
+def test_a_clip_its_provider_removed_ends_with_words(project, emulator, asked):
+    shot = rendered(project, emulator, "apiframe")
+    (job,) = emulator.jobs()
+    job.outcome = "expired"
+    store_clip(shot.pk)
+    row = again(shot)
+    assert (row.state, row.charged) == (State.FAILED, Charged.YES)
+    assert "has removed the clip" in row.failure_text
+
+
+def test_a_shot_given_up_too_early_is_fetched_once_it_is_there(project, emulator, asked):
+    emulator.configure(finish_after_s=60)
+    shot = queue_shot(project, account_at(emulator, "luma"))
+    asked.tasks = [("submit_next", (shot.account_id,))]
+    asked.run("submit_next")
+    reconcile.give_up(generation=again(shot), by=project.created_by)
+    reconcile.fetch_again(generation=again(shot), by=project.created_by)
+    asked.run("store_clip")
+    assert (again(shot).state, again(shot).failure_code) == (State.FAILED, "media")
+    emulator.finish_all()
+    Generation.objects.filter(pk=shot.pk).update(state=State.ABANDONED)
+    reconcile.fetch_again(generation=again(shot), by=project.created_by)
+    asked.run("store_clip")
+    assert again(shot).state == State.SUCCEEDED
+
+
+# ---- Local renders -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(project, asked) -> Generation:
+    path = scratch_dir() / "render-of-a-test.mp4"
+    path.write_bytes(make_clip("16:9", 1))
+    return make_generation(
+        project, state=State.STORING, result_url=path.as_uri(), charged=Charged.NO
+    )
+
+
+def test_a_local_render_is_moved_into_the_storage(local):
+    assert store_clip(local.pk) == "stored"
+    assert default_storage.exists(clip_path(again(local), ""))
+    assert_tidy()
+
+
+def test_a_render_moved_by_a_worker_that_died_is_found(local):
+    source = scratch_dir() / "render-of-a-test.mp4"
+    default_storage.save(clip_path(local, ""), source.open("rb"))
+    source.unlink()
+    assert store_clip(local.pk) == "stored"
+    row = again(local)
+    assert row.size_bytes == default_storage.size(row.clip.name)
+
+
+def test_a_render_whose_file_is_gone_is_made_again(local, asked):
+    (scratch_dir() / "render-of-a-test.mp4").unlink()
+    assert store_clip(local.pk).startswith("rendering it again")
+    assert again(local).state == State.RUNNING
+    assert ("render_previs", (local.pk,)) in asked
+
+
+def test_no_file_of_this_machine_but_a_render_is_stored(local, tmp_path):
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(make_clip("16:9", 1))
+    Generation.objects.filter(pk=local.pk).update(result_url=secret.as_uri())
+    store_clip(local.pk)
+    assert again(local).state == State.FAILED
+    assert secret.exists()
+
+
+def test_a_file_that_is_no_video_ends_unkept(local):
+    (scratch_dir() / "render-of-a-test.mp4").write_bytes(b"not a video at all")
+    store_clip(local.pk)
+    assert (again(local).state, again(local).charged) == (State.FAILED, Charged.NO)
+
+
+def test_what_a_killed_worker_left_is_cleared_a_day_later(project, tmp_path):
+    old, fresh = (scratch_dir() / name for name in ("old.part", "fresh.part"))
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    day_ago = timezone.now().timestamp() - 86_500
+    os.utime(old, (day_ago, day_ago))
+    recovery.tidy_scratch()
+    assert [path.name for path in scratch_dir().iterdir()] == ["fresh.part"]
+
+
+def test_a_running_shot_is_not_stored(project, emulator):
+    shot = at_provider(project, account_at(emulator, "luma"))
+    assert store_clip(shot.pk).startswith("skipped")
