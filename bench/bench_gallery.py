@@ -1,0 +1,138 @@
+"""What the gallery costs as finished HTML, in a project of a hundred clips and in one of very many.
+
+    python -m bench.bench_gallery           100, 5,000 and 20,000 clips, both databases; some minutes
+    python -m bench.bench_gallery --full    100, 5,000 and 100,000 clips
+
+Each address is asked for as a signed-in owner would, through every middleware. CPU is this process's
+own; wall time has the database's share in it. The ratio compares the 95th percentile of wall time
+with that of the small project's first page, which has as many cards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.fleet import DATABASES, ROOT, prepare, tidy
+
+HEAD = "{:<44}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}"
+ROW = "{name:<44}{cpu:>10.1f}{p50:>10.1f}{p95:>10.1f}{queries:>9}{kb:>9.0f}{ratio:>8.2f}"
+
+
+def addresses(project: Any) -> dict[str, str]:
+    """Return what is asked for, by name."""
+    from studio.models import Chain, Collection
+
+    newest = project.next_number - 1
+    chain = Chain.objects.get(project=project).code
+    kept = Collection.objects.get(project=project).code
+    deep = {80: newest - 60 * 79, 500: newest - 60 * 499}
+    asked = {"first page": "", "poll, nothing new": f"changes/?since={project.version}"}
+    asked |= {f"page {page}": f"?after={after}" for page, after in deep.items() if after > 60}
+    asked |= {
+        f"search {word}": f"?q={word}"
+        for word in ("lighthouse", "canyon", "zeppelin", "xyzzy", '"under pale"')
+    }
+    queries = (
+        "state=ready", "state=failed", "provider=luma", "model=luma:ray-2", "concept=push_in", "by=me",
+        "rating=3", "rating=exactly-1", "verdict=approved", "shape=21:9", "shape=9:21", "length=9",
+        "date=month", "chain=any", f"chain={chain}", "tag=hero", f"collection={kept}", "archived=with",
+        "sort=oldest", "sort=rating", "sort=changed", "sort=longest", "sort=cost",
+    )  # fmt: skip
+    return asked | {query.partition("=")[0] + " " + query[:30]: f"?{query}" for query in queries}
+
+
+def measure(project: Any, rounds: int) -> dict[str, dict[str, float]]:
+    """Ask for every address `rounds` times; return CPU and wall times in ms, queries and size."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(project.created_by)
+    found = {}
+    for name, path in addresses(project).items():
+        url = f"/p/{project.code}/{path}"
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.get(url)
+        asked = len(captured)  # the next request empties the log
+        assert answer.status_code in (200, 204), (url, answer.status_code)
+        cpu, wall = [], []
+        for _ in range(rounds):
+            began, began_cpu = time.perf_counter(), time.process_time()
+            client.get(url)
+            cpu.append((time.process_time() - began_cpu) * 1000)
+            wall.append((time.perf_counter() - began) * 1000)
+        cpu.sort()
+        wall.sort()
+        found[name] = {
+            "cpu": cpu[rounds // 2],
+            "p50": wall[rounds // 2],
+            "p95": wall[min(rounds - 1, round(rounds * 0.95))],
+            "queries": asked,
+            "kb": len(answer.content) / 1000,
+        }
+    return found
+
+
+def run_here(sizes: list[int], rounds: int, database: str) -> None:
+    """Fill the database that the environment names, measure, print."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from bench.gallery_rows import make_people, make_project
+
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    people = make_people()
+    projects = {}
+    for size in sizes:
+        began = time.monotonic()
+        projects[size] = make_project(f"{size} clips", people, size)
+        print(f"{database}: {size:,} clips made in {time.monotonic() - began:.0f} s", flush=True)
+    yardstick = 0.0
+    for size, project in projects.items():
+        print(f"\n{database}, {size:,} clips (times in ms, size in kB)")
+        print(HEAD.format("", "CPU", "p50", "p95", "queries", "HTML", "ratio"))
+        found = measure(project, rounds)
+        yardstick = yardstick or found["first page"]["p95"]
+        for name, row in found.items():
+            print(ROW.format(name=name, ratio=row["p95"] / yardstick, **row), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="100,000 clips instead of 20,000")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--here", metavar="DATABASE", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sizes = [100, 5000, 100_000 if options.full else 20_000]
+    if options.here:
+        return run_here(sizes, options.rounds, options.here)
+    for database in DATABASES:
+        with tempfile.TemporaryDirectory(prefix="bench-gallery-") as folder:
+            try:
+                environment = prepare(database, Path(folder))
+            except OSError as error:
+                print(f"{database}: left out, {error}")
+                continue
+            try:
+                # A process of its own: Django reads its settings once.
+                command = [sys.executable, "-m", "bench.bench_gallery", "--here", database]
+                command += ["--rounds", str(options.rounds), *(["--full"] if options.full else [])]
+                subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
+            finally:
+                tidy(database)
+    return None
+
+
+if __name__ == "__main__":
+    main()
