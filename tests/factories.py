@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from django.core.files.base import ContentFile
+from django.db import transaction
 from django.utils import timezone
 from PIL import Image
 
@@ -75,7 +76,6 @@ def make_generation(
         "project": project,
         "by": by or project.created_by,
         "number": number,
-        "version": Project.bump(project.pk),
         "title": f"Clip number {number}",
         "prompt": "Low cloud slides between the ridges.",
         "duration_s": 5,
@@ -99,7 +99,9 @@ def make_generation(
     made = Generation(**(values | fields))
     if files:
         attach_files(made, seconds=seconds)
-    made.save()
+    with transaction.atomic():  # as bump() asks: a page that polls sees both or neither
+        made.version = Project.bump(project.pk)
+        made.save()
     return made
 
 

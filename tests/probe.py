@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
+from django_q.signals import post_execute_in_worker
 
 from studio.models import Generation, Project, ProviderAccount, User
 from studio.models.generation import State
@@ -85,3 +86,10 @@ def next_sweep() -> None:
 def _sweeper(account_pk: int) -> str:
     held = ProviderAccount.objects.filter(pk=account_pk, sweep_until__gt=timezone.now())
     return held.values_list("sweep_token", flat=True).first() or ""
+
+
+def die_at_the_end() -> None:
+    """Kill this worker where django-q2 ends this very task, and holds the lock of its timer."""
+    post_execute_in_worker.connect(
+        lambda **_: os.kill(os.getpid(), signal.SIGKILL), sender="django_q", weak=False
+    )

@@ -186,6 +186,14 @@ def test_killing_every_idle_worker_pusher_and_monitor_does_not_stop_the_queue(st
     assert run_task(studio_process) == "4.0"
 
 
+def test_a_worker_killed_as_it_ends_a_task_does_not_stop_the_queue(studio_process):
+    """It dies holding the lock of its timer, which the sentinel takes on its rounds."""
+    whole_family(studio_process)
+    assert run_task(studio_process, "tests.probe.die_at_the_end", "", 2_000) is None
+    studio_process.wait_for("reincarnated worker")
+    assert run_task(studio_process) == "4.0"
+
+
 def children_of(pid):
     return [child for child in family(pid) if parent_of(child) == pid]
 

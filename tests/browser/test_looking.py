@@ -53,7 +53,10 @@ def kept(page, clip, **fields):
 
 
 def swipe(page, selector, across):
-    """Draw a finger sideways over the middle of an element, as a touch screen reports it."""
+    """Draw a finger sideways over the middle of an element, as a touch screen reports it.
+
+    It rests before it is lifted: a finger in flight makes the browser swallow the next tap.
+    """
     box = page.locator(selector).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     touch = page.context.new_cdp_session(page)
@@ -61,6 +64,7 @@ def swipe(page, selector, across):
         touch.send(
             "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x + at, "y": y}]}
         )
+    page.wait_for_timeout(150)
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
