@@ -11,13 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def _vault() -> MultiFernet:
+    return MultiFernet([_key(text) for text in settings.ENCRYPTION_KEYS])
+
+
+def _key(text: str) -> Fernet:
     # Any text works as a key: it is stretched to the 32 bytes Fernet wants.
-    return MultiFernet(
-        [
-            Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
-            for key in settings.ENCRYPTION_KEYS
-        ]
-    )
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()))
 
 
 def lock(secret: str) -> str:
@@ -36,3 +35,12 @@ def unlock(token: str) -> str:
             "A provider key cannot be decrypted: STUDIO_ENCRYPTION_KEY has changed. "
             "Put the earlier key back (after the new one, with a comma), or enter the provider key again."
         ) from error
+
+
+def is_newest(token: str) -> bool:
+    """Whether the newest key of STUDIO_ENCRYPTION_KEY locked this."""
+    try:
+        _key(settings.ENCRYPTION_KEYS[0]).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
