@@ -82,6 +82,12 @@ def note_verdict(**said: Any) -> None:
     )
 
 
+@receiver(signals.verdicts_changed)
+@aside
+def note_verdicts(**said: Any) -> None:
+    happenings.verdicts_changed(said["verdicts"], said["actor"], said["comments"])
+
+
 @receiver(signals.share_made)
 @aside
 def note_share(**said: Any) -> None:

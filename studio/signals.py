@@ -22,6 +22,10 @@ comment_edited = Signal()
 # guest (Guest or None), comment (the one it came with, or None).
 verdict_given = Signal()
 
+# verdicts (clip's pk -> what this person says of it now, "" when taken back), actor (User), comments
+# (clip's pk -> the Comment it came with). Many at once, in one project: nobody is told of each.
+verdicts_changed = Signal()
+
 # share, actor (User).
 share_made = Signal()
 # share, guest (Guest or None). Once a browser's session.

@@ -329,7 +329,7 @@ def test_a_bulk_action_is_one_line(cast, undone, said):
     run = BulkRun.objects.create(project=cast.project, by=cast.bob, action="tag", total=14, done=14)
     signals.bulk_done.send_robust(None, run=run, actor=cast.bob, undone=undone)
     assert Activity.objects.get().text == said
-    assert set(happenings.DEEDS) == set(BulkRun.Action)
+    assert {*happenings.DEEDS, BulkRun.Action.VERDICT} == set(BulkRun.Action)
 
 
 # ---- The feed ---------------------------------------------------------------------------

@@ -8,6 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+# Up to so many clips, everybody concerned is told of each verdict; of more, of the run as a whole.
+TELL_OF_EACH = 50
+
 
 class BulkRun(models.Model):
     """One press of a button in the selection bar."""
@@ -55,6 +58,10 @@ class BulkRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_action_display()} {self.total} clips"
+
+    @property
+    def tells_of_each(self) -> bool:
+        return self.total <= TELL_OF_EACH
 
 
 class BulkItem(models.Model):

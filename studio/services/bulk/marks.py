@@ -18,8 +18,6 @@ from studio.services.review.mentions import keep_mentions
 from studio.services.review.verdicts import standing
 
 NOT_A_CLIP = "It is not a finished clip."
-# Up to so many, everybody concerned is told of each clip; of more, of the run as a whole.
-TELL_OF_EACH = 50
 
 
 # ---- Rating --------------------------------------------------------------------------------
@@ -106,8 +104,10 @@ def _judge(run: BulkRun, pairs: Sequence[Pair]) -> Applied:
             said = comments.get(clip.pk)
             one.before.update(given=fresh[clip.pk].pk, comment=said.pk if said else None)
     _roll_up(run, anew)
-    if run.total <= TELL_OF_EACH:
+    if run.tells_of_each:
         _tell(run, anew, fresh, comments)
+    else:
+        _announce(run, {clip.pk: verdict for clip in anew}, comments)
     return Applied(told)
 
 
@@ -191,6 +191,14 @@ def _tell(
         signals.verdict_given.send_robust(GivenVerdict, verdict=fresh[clip.pk].verdict, **who)
 
 
+def _announce(run: BulkRun, verdicts: dict[int, str], comments: dict[int, Comment]) -> None:
+    """Say each verdict to other programs alone: people are told of the run once, when it is over."""
+    if verdicts:
+        signals.verdicts_changed.send_robust(
+            GivenVerdict, verdicts=verdicts, actor=run.by, comments=comments
+        )
+
+
 def _unjudge(run: BulkRun, pairs: Sequence[Pair]) -> Sequence[str]:
     given = [item.before["given"] for item, _ in pairs if "given" in item.before]
     still = set(
@@ -209,7 +217,9 @@ def _unjudge(run: BulkRun, pairs: Sequence[Pair]) -> Sequence[str]:
     GivenVerdict.objects.filter(pk__in=[item.before["given"] for item, _ in back]).update(
         current=False
     )
-    earlier = [pk for item, _ in back if (pk := item.before.get("mine"))]
+    earlier = GivenVerdict.objects.in_bulk(
+        [pk for item, _ in back if (pk := item.before.get("mine"))]
+    )
     GivenVerdict.objects.filter(pk__in=earlier).update(current=True)
     said = [pk for item, _ in back if (pk := item.before.get("comment"))]
     answered = Q(replies__isnull=False) | Q(answers__isnull=False)
@@ -218,6 +228,8 @@ def _unjudge(run: BulkRun, pairs: Sequence[Pair]) -> Sequence[str]:
     )
     Comment.objects.filter(pk__in=list(unanswered.values_list("pk", flat=True))).delete()
     _roll_up(run, [clip for _, clip in back])
+    again = {row.generation_id: row.verdict for row in earlier.values()}
+    _announce(run, {clip.pk: again.get(clip.pk, "") for _, clip in back}, {})
     return kept
 
 

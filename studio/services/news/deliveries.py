@@ -18,7 +18,7 @@ from django.db.models import F, Min, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from studio.models import Activity, Notification, Webhook, WebhookDelivery
+from studio.models import Activity, Generation, Notification, Webhook, WebhookDelivery
 from studio.queue import call_for
 from studio.services.news.activity import Kind, owners, record, tell
 from studio.services.news.payloads import TEST_TYPE, TYPES, payload, test_payload
@@ -49,25 +49,45 @@ def announce(activities: Sequence[Activity]) -> int:
 
     One query where nobody listens. All activities are of kinds in payloads.TYPES.
     """
-    hooks = _listening({a.project_id for a in activities})
-    wanted = [
-        (hook, activity)
-        for activity in activities
-        for hook in hooks
-        if hook.project_id == activity.project_id and activity.kind in hook.kinds
-    ]
+    wanted = _heard(activities)
     if not wanted:
         return 0
     loaded = Activity.objects.select_related(
         "generation__project", "generation__by", "comment", "actor"
     ).defer("generation__raw_answer")
     by_pk = loaded.in_bulk([activity.pk for _, activity in wanted])
+    return _write([(hook, by_pk[activity.pk]) for hook, activity in wanted])
+
+
+def announce_unlisted(activities: Sequence[Activity]) -> int:
+    """As `announce`, for activities that are kept in no feed: so many at once would bury it."""
+    wanted = _heard(activities)
+    if not wanted:
+        return 0
+    loaded = Generation.objects.select_related("project", "by").defer("raw_answer")
+    clips = loaded.in_bulk([a.generation_id for _, a in wanted if a.generation_id])
+    for _, activity in wanted:
+        activity.generation = clips[activity.generation_id or 0]
+    return _write(wanted)
+
+
+def _heard(activities: Sequence[Activity]) -> list[tuple[Webhook, Activity]]:
+    hooks = _listening({a.project_id for a in activities})
+    return [
+        (hook, activity)
+        for activity in activities
+        for hook in hooks
+        if hook.project_id == activity.project_id and activity.kind in hook.kinds
+    ]
+
+
+def _write(wanted: Sequence[tuple[Webhook, Activity]]) -> int:
     now = timezone.now()
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(
             webhook=hook,
             kind=activity.kind,
-            payload=payload(by_pk[activity.pk], prices=PRICES in hook.kinds),
+            payload=payload(activity, prices=PRICES in hook.kinds),
             next_at=_first_try(hook, now),
         )
         for hook, activity in wanted

@@ -6,10 +6,14 @@ Each writes in the transaction of the happening.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Count
 
 from studio.lifecycle import Move
 from studio.models import (
     Activity,
+    BulkItem,
     BulkRun,
     Chain,
     Comment,
@@ -25,6 +29,7 @@ from studio.models import (
 from studio.models.generation import State
 from studio.services.news import deliveries
 from studio.services.news.activity import Kind, Reason, Telling, owners, record, short, tell
+from studio.services.news.lines import TAKEN_BACK, VERDICTS, clips_in_words
 from studio.templatetags.studio_tags import money
 
 ENDINGS = {
@@ -137,6 +142,18 @@ def verdict_given(
     deliveries.announce([activity])
 
 
+def verdicts_changed(verdicts: dict[int, str], actor: User, comments: dict[int, Comment]) -> None:
+    """Send the webhooks' messages of many verdicts at once; three queries for any number."""
+    projects = dict(Generation.objects.filter(pk__in=verdicts).values_list("pk", "project"))
+    made = []
+    for pk, verdict in verdicts.items():
+        said: dict[str, Any] = {"project_id": projects[pk], "generation_id": pk, "actor": actor}
+        if pk in comments:
+            made.append(Activity(kind=Kind.COMMENT, comment=comments[pk], **said))
+        made.append(Activity(kind=Kind.VERDICT, data={"verdict": verdict}, **said))
+    deliveries.announce_unlisted(made)
+
+
 # ---- Shares, chains, films ----------------------------------------------------------------
 def share_made(share: Share, actor: User) -> None:
     record(
@@ -233,7 +250,6 @@ def _listed(names: Sequence[str]) -> str:
 Deed = BulkRun.Action
 DEEDS = {
     Deed.RATE: "rated {}",
-    Deed.VERDICT: "judged {}",
     Deed.TAG: "tagged {}",
     Deed.UNTAG: "took a tag off {}",
     Deed.CHAIN: "put {} in a chain",
@@ -246,9 +262,10 @@ DEEDS = {
 
 
 def bulk_done(run: BulkRun, actor: User, *, undone: bool = False) -> None:
-    count = run.done
-    clips = f"{count} clip{'' if count == 1 else 's'}"
-    text = DEEDS[Deed(run.action)].format(clips)
+    if run.action == Deed.VERDICT:
+        _verdicts_done(run, actor, undone=undone)
+        return
+    text = DEEDS[Deed(run.action)].format(clips_in_words(run.done))
     record(
         Kind.BULK,
         project_id=run.project_id,
@@ -256,6 +273,47 @@ def bulk_done(run: BulkRun, actor: User, *, undone: bool = False) -> None:
         text=f"took back: {text}" if undone else text,
         run=str(run.code),
     )
+
+
+def _verdicts_done(run: BulkRun, actor: User, *, undone: bool) -> None:
+    """Tell of many verdicts once: each maker how many of theirs, whoever was mentioned of all.
+
+    Of a few everybody was told one by one. What is taken back is not news in anybody's bell.
+    """
+    outcome = BulkItem.Outcome.UNDONE if undone else BulkItem.Outcome.DONE
+    changed = run.items.filter(outcome=outcome, before__has_key="given")
+    makers = dict(changed.order_by().values_list("generation__by").annotate(count=Count("pk")))
+    if not makers or (run.tells_of_each and not undone):
+        return
+    verdict, total = run.params["verdict"], sum(makers.values())
+    words = f"{VERDICTS.get(verdict, TAKEN_BACK)} {clips_in_words(total)}"
+    if undone:
+        record(
+            Kind.BULK,
+            project_id=run.project_id,
+            actor=actor,
+            text=f"took back: {words}",
+            run=str(run.code),
+        )
+        told = Notification.objects.filter(read_at=None, activity__kind=Kind.BULK)
+        told.filter(activity__project=run.project_id, activity__data__run=str(run.code)).delete()
+        return
+    activity = record(
+        Kind.BULK,
+        project_id=run.project_id,
+        actor=actor,
+        text=words,
+        run=str(run.code),
+        verdict=verdict,
+        note=short(run.params["note"]),
+        makers=makers,
+    )
+    said = changed.values_list("before__comment", flat=True).first()
+    mentioned = User.objects.filter(mentioned_in=said) if said else User.objects.none()
+    tellings: list[Telling] = [(user.pk, activity, Reason.MENTION) for user in mentioned]
+    if verdict:
+        tellings += [(pk, activity, Reason.VERDICT) for pk in makers]
+    tell(tellings, but=actor.pk)
 
 
 def spend_asked(request: SpendRequest, actor: User) -> None:

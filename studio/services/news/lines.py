@@ -34,6 +34,7 @@ ICONS = {
     Kind.SETTINGS: "gear",
 }
 VERDICTS = {"approved": "approved", "needs_changes": "asked for changes to"}
+TAKEN_BACK = "took back a verdict on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Line:
     @property
     def icon(self) -> str:
         kind = Kind(self.newest.kind)
+        if kind == Kind.BULK and self.newest.data.get("verdict"):
+            kind = Kind.VERDICT
         if kind == Kind.VERDICT and self.newest.data.get("verdict") != "approved":
             return "remix" if self.newest.data.get("verdict") else "x"
         return ICONS[kind]
@@ -209,16 +212,34 @@ def _comment(line: Line) -> Line:
 
 
 def _verdict(line: Line) -> Line:
-    verb = VERDICTS.get(line.newest.data.get("verdict", ""), "took back a verdict on")
+    verb = VERDICTS.get(line.newest.data.get("verdict", ""), TAKEN_BACK)
     if line.count > 1:
-        return replace(line, verb=f"{verb} {line.count} clips", quote=line.newest.text)
+        return replace(line, verb=f"{verb} {clips_in_words(line.count)}", quote=line.newest.text)
     return replace(line, verb=verb, subject=_title(line.newest), quote=line.newest.text)
+
+
+def _bulk(line: Line) -> Line:
+    return replace(line, verb=line.newest.text, quote=line.newest.data.get("note", ""))
+
+
+def for_maker(line: Line, maker: int) -> Line:
+    """Return the line of many verdicts given at once with the number of this person's own clips."""
+    data = line.newest.data
+    own = data.get("makers", {}).get(str(maker))
+    if own is None:
+        return line
+    verb = VERDICTS.get(data.get("verdict", ""), TAKEN_BACK)
+    return replace(line, verb=f"{verb} {clips_in_words(own)}")
+
+
+def clips_in_words(count: int) -> str:
+    return f"{count:,} clip{'' if count == 1 else 's'}"
 
 
 def _shared(line: Line) -> Line:
     row = line.newest
     count = row.data.get("clips", 0)
-    what = f"{count} clip{'' if count == 1 else 's'}" if count else "clips"
+    what = clips_in_words(count) if count else "clips"
     if row.chain is not None:
         what = "a chain"
     return replace(
@@ -254,6 +275,7 @@ WORDS: dict[Activity.Kind, Callable[[Line], Line]] = {
     Kind.FAILED: _ended("was not rendered", "were not rendered"),
     Kind.COMMENT: _comment,
     Kind.VERDICT: _verdict,
+    Kind.BULK: _bulk,
     Kind.SHARED: _shared,
     Kind.VISITED: _visited,
     Kind.EXPORTED: _exported,
@@ -279,6 +301,8 @@ def _address(line: Line) -> str:
         return f"/requests/{request}/"
     if webhook := row.data.get("webhook"):
         return f"{project}webhooks/{webhook}/"
+    if row.kind == Kind.BULK and row.data.get("verdict"):
+        return f"{project}?verdict={row.data['verdict']}"
     return {
         Kind.MEMBER: f"{project}settings/",
         Kind.SETTINGS: f"{project}settings/",

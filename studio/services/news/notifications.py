@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from studio.models import Generation, Notification, User
-from studio.services.news.lines import Line, line_of
+from studio.services.news.lines import Kind, Line, for_maker, line_of
 
 Reason = Notification.Reason
 
@@ -22,6 +22,8 @@ PAGE_SIZE = 50
 CROWDS = (Reason.FINISHED, Reason.FAILED, Reason.VERDICT)
 # Verdicts are alike when they say the same: twelve approvals are one line, each objection its own.
 CROWD_FIELDS = ("reason", "activity__project", "activity__actor", "activity__guest_name")
+# A bulk action is one line of its own, which tells of many already.
+IS_CROWD = Q(reason__in=CROWDS) & ~Q(activity__kind=Kind.BULK)
 WORDS = Case(When(reason=Reason.VERDICT, then=F("activity__text")), default=Value(""))
 
 
@@ -67,6 +69,8 @@ class Note:
     @property
     def text(self) -> str:
         if self.reason == Reason.MENTION:
+            if not self.line.subject:  # many clips at once
+                return f"{self.line.sentence} and mentioned you"
             return f"{self.line.who} mentioned you on “{self.line.subject}”{self.line.tail}"
         return self.line.sentence
 
@@ -81,7 +85,7 @@ def notes(user: User, *, before: int | None = None, size: int = PANEL_SIZE) -> l
     With `before`, those below that key; the crowds are on the first page alone.
     """
     mine = Notification.objects.filter(user=user)
-    crowd = Q(read_at=None, reason__in=CROWDS)
+    crowd = Q(read_at=None) & IS_CROWD
     rows = with_all(mine.exclude(crowd)).order_by("-pk")
     if before is not None:
         return _folded(list(rows.filter(pk__lt=before)[:size]))
@@ -102,7 +106,7 @@ def notes(user: User, *, before: int | None = None, size: int = PANEL_SIZE) -> l
 
 def next_page(user: User, *, before: int | None, size: int) -> int | None:
     """Return the key the page after this one begins below, or None at the end; one query."""
-    rows = Notification.objects.filter(user=user).exclude(read_at=None, reason__in=CROWDS)
+    rows = Notification.objects.filter(user=user).exclude(Q(read_at=None) & IS_CROWD)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     keys = list(rows.order_by("-pk").values_list("pk", flat=True)[size - 1 : size + 1])
@@ -130,11 +134,16 @@ def _folded(rows: Sequence[Notification]) -> list[Note]:
     groups: list[list[Notification]] = []
     for row in rows:
         last = groups[-1][-1] if groups else None
-        if last is not None and row.reason in CROWDS and _crowd_of(row) == _crowd_of(last):
+        if last is not None and _is_crowd(row) and _crowd_of(row) == _crowd_of(last):
             groups[-1].append(row)
         else:
             groups.append([row])
     return [_note(group, len(group)) for group in groups]
+
+
+def _is_crowd(row: Notification) -> bool:
+    """As IS_CROWD, of a row in hand."""
+    return row.reason in CROWDS and row.activity.kind != Kind.BULK
 
 
 def _crowd_of(row: Notification) -> tuple[object, ...]:
@@ -149,6 +158,8 @@ def _crowd_of(row: Notification) -> tuple[object, ...]:
 def _note(group: Sequence[Notification], count: int) -> Note:
     first = group[0]
     line = line_of([row.activity for row in group], count=count, mine=True)
+    if first.reason == Reason.VERDICT and first.activity.kind == Kind.BULK:
+        line = for_maker(line, first.user_id)
     return Note(first.pk, first.reason, first.read_at is None, line)
 
 
@@ -156,7 +167,7 @@ def digest_notes(rows: Sequence[Notification]) -> list[Note]:
     """Return lines of unread notifications given newest first, crowds of a project folded."""
     groups: dict[tuple[object, ...], list[Notification]] = {}
     for row in rows:
-        key = _crowd_of(row) if row.reason in CROWDS else (row.pk,)
+        key = _crowd_of(row) if _is_crowd(row) else (row.pk,)
         groups.setdefault(key, []).append(row)
     return [_note(group, len(group)) for group in groups.values()]
 
@@ -168,8 +179,9 @@ def open_note(user: User, pk: int) -> str | None:
     if row is None:
         return None
     rows = Notification.objects.filter(user=user, read_at=None)
-    if row.reason in CROWDS and row.read_at is None:
+    if _is_crowd(row) and row.read_at is None:
         alike = rows.filter(
+            IS_CROWD,
             reason=row.reason,
             pk__lte=pk,
             activity__project=row.activity.project_id,
