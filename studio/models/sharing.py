@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -47,7 +48,12 @@ class Share(models.Model):
 
     @property
     def is_open(self) -> bool:
-        return not self.revoked_at and (self.expires_at is None or self.expires_at > timezone.now())
+        """Whether it opens anything now. While its project is archived no link does."""
+        closed = self.revoked_at or self.project.archived_at
+        return not closed and self.ends_after(timezone.now())
+
+    def ends_after(self, moment: datetime) -> bool:
+        return self.expires_at is None or self.expires_at > moment
 
 
 class Guest(models.Model):

@@ -18,6 +18,7 @@ from studio.models import Project
 from studio.services import projects
 from studio.services.news import happenings
 from studio.services.sample import make_sample_project
+from studio.services.sharing.listing import count_open
 from studio.views.members import members_context
 
 MENU_SIZE = 12
@@ -97,7 +98,8 @@ def project_settings(request: StudioRequest, code: UUID) -> HttpResponse:
             return HttpResponseRedirect(request.path)
         # The form wrote what was typed into the project the top bar shows.
         project.refresh_from_db()
-    ctx: dict[str, Any] = {"here": "settings", "form": form} | members_context(request, project)
+    ctx: dict[str, Any] = {"here": "settings", "form": form, "links": count_open(project)}
+    ctx |= members_context(request, project)
     return render(request, "project_settings.html", ctx, status=422 if form.errors else 200)
 
 
@@ -106,9 +108,10 @@ def project_settings(request: StudioRequest, code: UUID) -> HttpResponse:
 def archive_project(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code, may="manage")
     projects.archive_project(project=project, by=request.user)
-    messages.success(
-        request, f"“{project.name}” is archived.", extra_tags=f"undo:/p/{project.code}/restore/"
-    )
+    said = f"“{project.name}” is archived."
+    if count_open(project):
+        said += " Its links for guests are closed until it is back."
+    messages.success(request, said, extra_tags=f"undo:/p/{project.code}/restore/")
     return _go(request, "/")
 
 

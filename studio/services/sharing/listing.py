@@ -27,17 +27,25 @@ class Listed:
 
 
 def standing(share: Share) -> str:
-    """Return "open", "revoked" or "ended"."""
+    """Return "open", "revoked", "ended", or "archived": closed while its project is archived."""
     if share.revoked_at:
         return "revoked"
-    return "open" if share.is_open else "ended"
+    if share.is_open:
+        return "open"
+    return "archived" if share.ends_after(timezone.now()) else "ended"
+
+
+def count_open(project: Project) -> int:
+    """Count the links that are open, or will be once the project is out of the archive; one query."""
+    unended = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return Share.objects.filter(unended, project=project, revoked_at=None).count()
 
 
 def list_shares(project: Project) -> list[Listed]:
     """Return a project's links, open ones first, the newest first; two queries."""
     rows = (
         Share.objects.filter(project=project)
-        .select_related("created_by", "chain", "saved_view")
+        .select_related("project", "created_by", "chain", "saved_view")
         .annotate(
             clip_count=Count("generations", filter=Q(generations__archived_at=None), distinct=True)
         )
@@ -72,6 +80,7 @@ def shares_with(clip: Generation) -> list[Share]:
             Q(generations=clip) | Q(chain__segments__generation=clip, chain__archived_at=None),
             Q(expires_at=None) | Q(expires_at__gt=now),
             project=clip.project_id,
+            project__archived_at=None,
             revoked_at=None,
         )
         .distinct()

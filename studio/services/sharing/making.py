@@ -92,7 +92,11 @@ def renew_link(*, share: Share) -> str:
 
     A revoked share is open again; one out of date needs a new end first. Raises StudioError.
     """
-    if share.expires_at is not None and share.expires_at <= timezone.now():
+    if share.project.archived_at is not None:
+        raise StudioError(
+            "The project is archived, so none of its links opens. Bring it back first."
+        )
+    if not share.ends_after(timezone.now()):
         raise StudioError("This link is out of date. Give it a later end first.", field="expires")
     if share.chain_id is None and share.saved_view_id is None and not share.generations.exists():
         raise StudioError("What this link opened is gone. Make another link.")
@@ -147,6 +151,8 @@ def _set(share: Share, options: Options) -> None:
 
 
 def _check_source(project: Project, by: User, source: Source) -> None:
+    if project.archived_at is not None:
+        raise StudioError("The project is archived, so no link into it opens. Bring it back first.")
     given = [bool(source.clips), source.chain is not None, source.saved_view is not None]
     if sum(given) != 1:
         raise StudioError("Choose what the link opens: clips, a chain or a saved view.")

@@ -63,7 +63,8 @@ def decide(
 
 def _check(share: Share, guest: Guest, right: str) -> None:
     """Look again with the share's row locked: it may have been revoked since the page was opened."""
-    now = Share.objects.select_for_update().get(pk=share.pk)
+    rows = Share.objects.select_for_update(of=("self",)).select_related("project")
+    now = rows.get(pk=share.pk)
     if guest.share_id != share.pk:
         raise PermissionDenied("Say your name first.")
     if not now.is_open:
