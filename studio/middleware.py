@@ -1,17 +1,25 @@
-"""The content security policy header, from settings.SECURE_CSP.
-
-The setting has the form Django 6 reads, so that its own middleware can take over.
-"""
+"""What every answer has, and what a full disk is answered with."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from studio.services import disk
+from studio.views.errors import no_room
+
+logger = logging.getLogger(__name__)
+
 
 class ContentSecurityPolicyMiddleware:
+    """The content security policy header, from settings.SECURE_CSP.
+
+    The setting has the form Django 6 reads, so that its own middleware can take over.
+    """
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self.policy = "; ".join(
@@ -22,3 +30,21 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
         return response
+
+
+class NoRoomMiddleware:
+    """Answers with a sentence where no page of its own says that the disk is full."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, disk.NoRoom):
+            return no_room(request, error.message)
+        if disk.ran_out(error):
+            logger.error("the disk is full", exc_info=error)
+            return no_room(request, disk.shortage() or disk.WAS_FULL)
+        return None

@@ -140,6 +140,11 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -152,7 +157,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
+    "studio.middleware.NoRoomMiddleware",
 ]
 ROOT_URLCONF = "studio.urls"
 WSGI_APPLICATION = "studio.wsgi.application"
@@ -246,13 +253,28 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
     "staticfiles": {"BACKEND": "studio.staticfiles.StudioStaticFilesStorage"},
 }
+BUCKET_URL = ""  # what every address of a file in the bucket begins with
 if STUDIO_STORAGE.startswith("s3://"):
     _bucket = urlsplit(STUDIO_STORAGE)
+    _said = {name: values[-1] for name, values in parse_qs(_bucket.query).items()}
+    _region = _said.get("region", "us-east-1")
+    _endpoint = _said.get("endpoint", f"https://s3.{_region}.amazonaws.com").rstrip("/")
+    if not _bucket.netloc or _bucket.path.strip("/") or set(_said) - {"endpoint", "region"}:
+        raise ImproperlyConfigured(
+            f"STUDIO_STORAGE is {STUDIO_STORAGE!r}; it must name a bucket, and after ? at most "
+            "endpoint and region: s3://bucket?endpoint=https://...&region=..."
+        )
+    if urlsplit(_endpoint).scheme not in {"http", "https"} or not urlsplit(_endpoint).netloc:
+        raise ImproperlyConfigured(
+            f"STUDIO_STORAGE has the endpoint {_endpoint!r}; it must start with http:// or https://."
+        )
+    BUCKET_URL = f"{_endpoint}/{_bucket.netloc}/"
     STORAGES["default"] = {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "studio.media.bucket_storage.BucketStorage",
         "OPTIONS": {
             "bucket_name": _bucket.netloc,
-            "endpoint_url": parse_qs(_bucket.query).get("endpoint", [""])[0] or None,
+            "endpoint_url": _endpoint,
+            "region_name": _region,
             "querystring_auth": True,
             "file_overwrite": True,
         },
@@ -262,6 +284,8 @@ elif STUDIO_STORAGE != "file":
         f"STUDIO_STORAGE is {STUDIO_STORAGE!r}; it must be file or s3://bucket?endpoint=https://..."
     )
 STUDIO_ACCEL = env.str("STUDIO_ACCEL", default="")
+# Free space below which nothing new is begun (services/disk.py); 0 = never mind.
+DISK_LEAST_BYTES = _number("STUDIO_DISK_LEAST_MB", 1000) * 10**6
 MEDIA_HOSTS = frozenset(_words("STUDIO_MEDIA_HOSTS"))
 WEBHOOK_HOSTS = frozenset(_words("STUDIO_WEBHOOK_HOSTS"))
 FILE_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
@@ -302,8 +326,57 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
-AXES_IPWARE_PROXY_COUNT = _number("STUDIO_PROXIES", 0)
+PROXIES = _number("STUDIO_PROXIES", 0)
+AXES_CLIENT_IP_CALLABLE = "studio.proxies.client_address"
 AXES_LOCKOUT_CALLABLE = "studio.views.account.locked_out"
+
+# Of allauth: the steps of a sign-in, codes of an authenticator app, OpenID Connect. Pages, names
+# and throttling are the studio's own (studio/sign_in/).
+ACCOUNT_ADAPTER = "studio.sign_in.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+MFA_ADAPTER = "studio.sign_in.adapters.TwoFactorAdapter"
+MFA_TOTP_ISSUER = "Ray Studio"
+MFA_TOTP_TOLERANCE = 1  # a code holds for its own half minute and the ones beside it
+MFA_RECOVERY_CODE_DIGITS = 10
+SOCIALACCOUNT_ADAPTER = "studio.sign_in.adapters.SsoAdapter"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10  # seconds
+
+REQUIRE_TWO_FACTOR = env.str("STUDIO_REQUIRE_TWO_FACTOR", default="")
+if REQUIRE_TWO_FACTOR not in {"", "staff", "everyone"}:
+    raise ImproperlyConfigured(
+        f"STUDIO_REQUIRE_TWO_FACTOR is {REQUIRE_TWO_FACTOR!r}; it must be staff, everyone or empty."
+    )
+
+SSO_ISSUER = env.str("STUDIO_SSO_ISSUER", default="").rstrip("/")
+SSO_CLIENT_ID = env.str("STUDIO_SSO_CLIENT_ID", default="")
+SSO_CLIENT_SECRET = env.str("STUDIO_SSO_CLIENT_SECRET", default="")
+SSO_NAME = env.str("STUDIO_SSO_NAME", default="") or "your company"
+SSO_DOMAINS = frozenset(domain.lower().lstrip("@") for domain in _words("STUDIO_SSO_DOMAINS"))
+SSO_NEW_PEOPLE = env.str("STUDIO_SSO_NEW_PEOPLE", default="")
+if SSO_ISSUER and (
+    urlsplit(SSO_ISSUER).scheme != "https"
+    and urlsplit(SSO_ISSUER).hostname not in {"127.0.0.1", "localhost", "::1"}
+):
+    raise ImproperlyConfigured(
+        f"STUDIO_SSO_ISSUER is {SSO_ISSUER!r}; it must start with https://, "
+        "for example https://login.example.com/realms/film."
+    )
+if SSO_ISSUER and not (SSO_CLIENT_ID and SSO_CLIENT_SECRET):
+    raise ImproperlyConfigured(
+        "STUDIO_SSO_ISSUER is set; STUDIO_SSO_CLIENT_ID and STUDIO_SSO_CLIENT_SECRET must be too."
+    )
+if SSO_NEW_PEOPLE not in {"", "person", "reviewer", "editor"}:
+    raise ImproperlyConfigured(
+        f"STUDIO_SSO_NEW_PEOPLE is {SSO_NEW_PEOPLE!r}; "
+        "it must be person, reviewer, editor or empty."
+    )
+if SSO_NEW_PEOPLE and not SSO_DOMAINS:
+    raise ImproperlyConfigured(
+        "STUDIO_SSO_NEW_PEOPLE is set; STUDIO_SSO_DOMAINS must name the e-mail domains it is for, "
+        "or anybody with an account at the issuer could come in."
+    )
 
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 SESSION_COOKIE_HTTPONLY = True
@@ -313,7 +386,7 @@ CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SECURE_SSL_REDIRECT = False  # the proxy that ends TLS does this; inside, traffic is plain
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # which asks for that redirect
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if AXES_IPWARE_PROXY_COUNT else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -323,8 +396,9 @@ SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
     "style-src": ["'self'"],
-    "img-src": ["'self'", "data:", "blob:"],
-    "media-src": ["'self'", "blob:"],
+    # The studio sends browsers on to the bucket, where there is one.
+    "img-src": ["'self'", "data:", "blob:", *([BUCKET_URL] if BUCKET_URL else [])],
+    "media-src": ["'self'", "blob:", *([BUCKET_URL] if BUCKET_URL else [])],
     "font-src": ["'self'"],
     "connect-src": ["'self'"],
     "form-action": ["'self'"],

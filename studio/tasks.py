@@ -129,6 +129,8 @@ def stitch_export(export_pk: int) -> str:
         if not free:
             return rendering.NO_ROOM
         said = stitching.stitch_export(export_pk)
+    if said == stitching.WAITS:
+        return said
     rendering.ask_for_renders(timezone.now(), most=1)
     recovery.ask_for_export()
     return said

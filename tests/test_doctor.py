@@ -55,8 +55,8 @@ def test_nothing_is_left_behind(data_folder):
     assert left <= {"studio.lock"}
 
 
-def test_a_full_disk_is_named(monkeypatch):
-    monkeypatch.setattr("studio.management.commands.doctor.LEAST_FREE_BYTES", 2**62)
+def test_a_full_disk_is_named(settings):
+    settings.DISK_LEAST_BYTES = 2**62
     said, wrong = examine()
     assert wrong == "1 thing needs fixing."
     assert "MB left" in said

@@ -27,6 +27,7 @@ from studio.admin.base import account_name
 from studio.admin.clip_filters import NEEDS_A_PERSON
 from studio.models import Export, Generation, Keyframe, Project, ProviderAccount
 from studio.models.generation import ACTIVE_STATES, MOVING_STATES, State
+from studio.services import disk
 from studio.templatetags.studio_tags import took
 
 # The schedule revives the sweep each half minute or so; a longer silence means no worker at all.
@@ -164,10 +165,13 @@ def _failures() -> Sign:
 
 def _disk() -> Sign:
     usage = shutil.disk_usage(settings.DATA_DIR)
+    if disk.is_short():
+        text = f"Nothing new is begun: {disk.free_bytes() / 1e6:,.0f} MB are free. Make room."
+        return Sign("Disk", "nearly full", "bad", text)
     low = usage.free < DISK_LOW_BYTES or usage.free < usage.total * DISK_LOW_SHARE
     free, total = usage.free / 1e9, usage.total / 1e9
     return Sign(
-        "Disk", f"{free:,.0f} GB free", "bad" if low else "ok", f"of {total:,.0f} GB, data folder"
+        "Disk", f"{free:,.0f} GB free", "wait" if low else "ok", f"of {total:,.0f} GB, data folder"
     )
 
 

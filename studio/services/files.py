@@ -58,3 +58,10 @@ def keep(path: Path, name: str) -> str:
     """Put a finished scratch file into the storage under `name`; an earlier file there is replaced."""
     with Movable(path) as file:
         return default_storage.save(name, file)
+
+
+def keep_bytes(data: bytes, name: str) -> str:
+    """Put these bytes into the storage under `name`, whole or not at all."""
+    with scratch_file(Path(name).suffix) as path:
+        path.write_bytes(data)
+        return keep(path, name)

@@ -9,13 +9,14 @@ from math import log
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
-from django.core.files.base import ContentFile, File
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, Q
 from django.db.models.fields.files import FieldFile
 
 from studio.media.images import (
     CropBox,
+    ImageRefused,
     StillImage,
     cover_crop_to,
     crop_image,
@@ -23,8 +24,11 @@ from studio.media.images import (
     thumbnail_webp,
 )
 from studio.models import Generation, Keyframe, Project, User
+from studio.models.keyframe import keyframe_path, thumbnail_path
 from studio.models.project import ASPECT_RATIOS
+from studio.services import disk
 from studio.services.errors import StudioError
+from studio.services.files import keep_bytes
 
 NAME_LENGTH = 120
 ENDINGS = frozenset(
@@ -65,6 +69,7 @@ def store_keyframe(
     with the same picture was faster.
     Raises studio.media.images.ImageRefused, a sentence for people, for what cannot be used.
     """
+    _check_room()
     data: Any = source if isinstance(source, bytes) else getattr(source, "file", source)
     still = normalise_image(data)
     return _keep(
@@ -89,6 +94,7 @@ def crop_keyframe(
     box = box or cover_crop_to(shape, width=keyframe.width, height=keyframe.height)
     if min(box.width, box.height) >= WHOLE and max(box.x, box.y) <= 1 - WHOLE:
         return keyframe, False
+    _check_room()
     with keyframe.file.open("rb") as file:
         data = file.read()
     still = crop_image(data, **box._asdict())
@@ -161,6 +167,11 @@ def name_from_file(name: str) -> str:
     return " ".join("".join(c for c in stem if c.isprintable()).split())[:NAME_LENGTH] or "Still"
 
 
+def _check_room() -> None:
+    if said := disk.shortage():
+        raise ImageRefused(said)
+
+
 def _keep(
     *, project: Project, by: User, still: StillImage, name: str, **origin: Any
 ) -> tuple[Keyframe, bool]:
@@ -180,8 +191,8 @@ def _keep(
     )
     thumbnail = thumbnail_webp(still.data)
     try:
-        keyframe.file.save(f"still.{still.extension}", ContentFile(still.data), save=False)
-        keyframe.thumbnail.save("thumb.webp", ContentFile(thumbnail), save=False)
+        keyframe.file = keep_bytes(still.data, keyframe_path(keyframe, f".{still.extension}"))
+        keyframe.thumbnail = keep_bytes(thumbnail, thumbnail_path(keyframe, ""))
         with transaction.atomic():
             keyframe.save(force_insert=True)
     except BaseException as error:

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from studio.models import Keyframe, Membership, Project, ProviderAccount, User
 from studio.providers.catalog import PREVIS
+from studio.services.disk import check_room
 from studio.services.keyframes import store_keyframe
 from studio.services.shots import NewShot, create_shots
 
@@ -53,7 +54,11 @@ CLIPS = (
 
 
 def make_sample_project(*, by: User) -> Project:
-    """Make a project with four stills and six previs shots in flight, owned by this person."""
+    """Make a project with four stills and six previs shots in flight, owned by this person.
+
+    Raises NoRoom while the disk is nearly full.
+    """
+    check_room()
     project = Project.objects.create(
         name="Nordlys, a sample",
         description="Drawn stills and free previs clips to look around with",

@@ -33,7 +33,7 @@ from studio.providers.catalog import (
 )
 from studio.providers.wishes import written
 from studio.queue import enqueue, wake_sweep
-from studio.services import chains
+from studio.services import chains, disk
 from studio.services.errors import StudioError
 from studio.services.money.limits import limit_on
 from studio.services.money.offers import all_prices, price_of, wish_at
@@ -123,6 +123,7 @@ def create_shots(
         new = replace(new, style_notes="")
     price = price_of(spec, new.wish(), all_prices())
     estimate = 0 if spec.free else price.best_microusd if price else None
+    short = disk.shortage()
     with transaction.atomic():
         # The project's row is the lock: budget, take numbers and the token are read under it.
         locked = Project.objects.select_for_update().get(pk=project.pk)
@@ -133,6 +134,8 @@ def create_shots(
         )
         if made:
             return made
+        if short:
+            raise disk.NoRoom(short)
         limit = limit_on(
             project=locked,
             by=by,

@@ -30,6 +30,7 @@ from studio.previs import PrevisShot, render_frame
 from studio.previs.render import render_frames
 from studio.previs.shot import SHAPES
 from studio.previs.sketch import order
+from studio.services.disk import check_room
 from studio.services.errors import StudioError
 from studio.services.files import local_copy
 
@@ -90,6 +91,7 @@ def sketch_clip(sketch: Sketch, *, person: int) -> Path:
     if _kept(out):
         return out
     tidy_sketches()
+    check_room()
     with _place([f"person-{person}"]), _place(_slots()):
         command = [sys.executable, "-m", "studio.previs.sketch"]
         try:
@@ -129,6 +131,7 @@ def move_strip(slug: str, picture: Keyframe | Generation, *, shape: str = "") ->
     if _kept(out):
         return out
     tidy_sketches()
+    check_room()
     with _turn():
         frames = np.concatenate(list(render_frames(shot, STRIP_FRAMES, size)), axis=1)
         _write(out, _webp(Image.fromarray(frames)))

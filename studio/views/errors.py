@@ -32,5 +32,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, "500.html", BROKEN, 500)
 
 
+def no_room(request: HttpRequest, sentence: str) -> HttpResponse:
+    """Answer 507: the disk is nearly full, and nothing was done."""
+    return _answer(request, "507.html", sentence, 507)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _answer(request, "403_csrf.html", STALE, 403)

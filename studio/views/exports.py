@@ -178,7 +178,10 @@ def cancel_export(request: StudioRequest, code: UUID) -> HttpResponse:
 @signed_in
 def retry_export(request: StudioRequest, code: UUID) -> HttpResponse:
     export = _export_for(request, code, may="create")
-    exports.try_again(export=export)
+    try:
+        exports.try_again(export=export)
+    except StudioError as error:
+        return _block(request, export.chain, error=error)
     return _done(request, export.chain)
 
 

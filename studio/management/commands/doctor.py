@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import smtplib
 import stat
 import sys
@@ -33,8 +32,8 @@ from studio.launcher.lock import hold_data_folder
 from studio.management.commands.search import NO_TRIGRAMS, TRIGRAMS_FIX
 from studio.models import ProviderAccount, User
 from studio.providers.catalog import PROVIDER_LABELS
+from studio.services import disk
 
-LEAST_FREE_BYTES = 500 * 2**20
 ANSWER_WITHIN_S = 5
 
 
@@ -79,7 +78,7 @@ def check_software() -> Iterator[Finding]:
 
 def check_data_folder() -> Iterator[Finding]:
     folder = settings.DATA_DIR
-    free = shutil.disk_usage(folder).free
+    free = disk.free_bytes()
     probe = folder / f".doctor-{uuid.uuid4().hex[:8]}"
     try:
         probe.write_bytes(b"probe")
@@ -91,11 +90,13 @@ def check_data_folder() -> Iterator[Finding]:
             "Give this user the right to write there, or set STUDIO_DATA_DIR.",
         )
         return
-    if free < LEAST_FREE_BYTES:
+    if disk.is_short():
         yield Finding(
             "fix",
-            f"The data folder {folder} has {free // 2**20} MB left.",
-            "Free some space, or move it and set STUDIO_DATA_DIR.",
+            f"The data folder {folder} has {free // 10**6} MB left, so nothing new is begun: no "
+            "shot, upload, render or film.",
+            "Free some space (manage.py retention --dry-run says what the studio could drop), move "
+            "the folder and set STUDIO_DATA_DIR, or set STUDIO_DISK_LEAST_MB.",
         )
     else:
         yield Finding("ok", f"Data folder {folder}, {free / 2**30:.1f} GB free")

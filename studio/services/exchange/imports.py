@@ -31,6 +31,7 @@ from studio.models import (
 from studio.models.generation import Charged, Verdict
 from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
 from studio.queue import enqueue
+from studio.services.disk import check_room
 from studio.services.errors import StudioError
 from studio.services.exchange.manifests import Archive, Damaged, Record
 from studio.services.files import scratch_file
@@ -64,6 +65,7 @@ def begin_import(*, file: File[bytes], by: User) -> tuple[Project, int]:
 
     Returns its project (made if need be) and how many clips it has. Raises StudioError.
     """
+    check_room()
     with Archive(file.file) as archive:  # type: ignore[arg-type]  # any seekable file will do
         project = _project_of(archive.manifest.record("project"), by)
         clips = len(archive.clips)

@@ -19,6 +19,7 @@ from studio.media.stitch import FILM_KINDS, MOST_FADE_S
 from studio.models import Chain, Export, Generation, User
 from studio.queue import enqueue
 from studio.services.chains import path_of
+from studio.services.disk import check_room
 from studio.services.errors import StudioError
 from studio.services.files import scratch_dir
 
@@ -85,6 +86,7 @@ def create_export(*, chain: Chain, by: User, options: ExportOptions | None = Non
     """
     options = options or ExportOptions()
     options.check()
+    check_room()
     clips = [segment.generation for segment in path_of(chain)]
     _check_clips(clips)
     with transaction.atomic():
@@ -166,7 +168,11 @@ def cancel(*, export: Export) -> bool:
 
 
 def try_again(*, export: Export) -> bool:
-    """Start a failed or cancelled export anew, with the same clips. False when it is neither."""
+    """Start a failed or cancelled export anew, with the same clips. False when it is neither.
+
+    Raises NoRoom while the disk is nearly full.
+    """
+    check_room()
     with transaction.atomic():
         queued = lifecycle.queue_export(
             export.pk, where=Q(state__in=[State.FAILED, State.CANCELLED]), attempts=0

@@ -18,6 +18,7 @@ from studio.media.film import FILM_KINDS
 from studio.media.stitch import Progress, Source, StitchCancelled, StitchReport, stitch_clips
 from studio.media.video import VideoUnreadable
 from studio.models import Export, Generation
+from studio.services import disk
 from studio.services.errors import StudioError
 from studio.services.files import keep, local_copy, scratch_dir
 from studio.services.film.exports import (
@@ -34,11 +35,17 @@ from studio.templatetags.studio_tags import took
 logger = logging.getLogger(__name__)
 
 LEASE_S = 20
+FULL = "The studio’s disk was full before the film was written. Make room, then try again."
+WAITS = "waits: the disk of this machine is nearly full"
 BEAT_S = 0.5  # how often progress is written and a cancel is noticed
 
 
 def stitch_export(pk: int) -> str:
     """Stitch one export and keep its film. Safe to call twice: the second call finds it taken."""
+    if disk.is_short():
+        # Asked for again each half minute, as what the queue has lost is.
+        Export.objects.filter(pk=pk, state=Export.State.QUEUED).update(note=disk.WAITS)
+        return WAITS
     token = lifecycle.claim_export(pk, seconds=LEASE_S, most=MOST_ATTEMPTS)
     if token is None:
         return "skipped: not waiting to be stitched"
@@ -56,7 +63,8 @@ def stitch_export(pk: int) -> str:
     except StitchCancelled:
         return "stopped: cancelled, or taken by another worker"
     except (StudioError, VideoUnreadable, ValueError, OSError) as error:
-        lifecycle.fail_export(pk, text=str(error), token=token)
+        text = FULL if disk.ran_out(error) else str(error)
+        lifecycle.fail_export(pk, text=text, token=token)
         logger.warning("export %s failed: %s", export.code, error)
         return f"failed: {error}"
     finally:

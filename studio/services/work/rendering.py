@@ -14,17 +14,18 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
 from studio import lifecycle
-from studio.leases import claim_work, kept_lease, renew_work
+from studio.leases import claim_work, kept_lease, release_work, renew_work
 from studio.media.video import first_frame, last_frame
 from studio.models import Generation, Keyframe
 from studio.models.generation import Charged, State
 from studio.previs import PrevisShot, RenderCancelled, render_shot
 from studio.queue import call_for, enqueue
+from studio.services import disk
 from studio.services.files import local_copy, scratch_dir, scratch_file
 from studio.services.work import storing
 from studio.services.work.rooms import RENDERS, room
@@ -46,6 +47,8 @@ def render_previs(pk: int) -> str:
             # Asked for again when a place here is free, and every few seconds by the sweep.
             unheld(timezone.now()).filter(pk=pk).update(next_poll_at=timezone.now())
             return NO_ROOM
+        if disk.is_short():
+            return _wait_for_room(pk)
         said = _render(pk)
     ask_for_renders(timezone.now(), most=1)
     if said != RENDERED:
@@ -82,6 +85,8 @@ def _render(pk: int) -> str:
     generation = Generation.objects.select_related("project", "start_keyframe", "end_keyframe").get(
         pk=pk
     )
+    if generation.waiting_text:
+        lifecycle.touch(pk, waiting_text="")
     out = scratch_dir() / f"render-{generation.code}-{token[:8]}.mp4"
     try:
         # The first frame may take longer than a lease: depth comes before it, and reports nothing.
@@ -94,6 +99,8 @@ def _render(pk: int) -> str:
         return "stopped: cancelled, or taken by another worker"
     except (OSError, ValueError) as error:
         out.unlink(missing_ok=True)
+        if disk.ran_out(error):
+            return _wait_for_room(pk, token)
         lifecycle.mark_failed(
             pk,
             code="render",
@@ -121,6 +128,23 @@ def _render(pk: int) -> str:
         out.unlink(missing_ok=True)
         return "stopped: cancelled as it finished"
     return RENDERED
+
+
+def _wait_for_room(pk: int, token: str = "") -> str:
+    """Leave a shot until the disk has room. With `token` it had begun: that try is given back."""
+    until = timezone.now() + timedelta(seconds=disk.LOOK_AGAIN_S)
+    rows: QuerySet[Generation]
+    if token:
+        rows = Generation.objects.filter(pk=pk, state=State.RUNNING, lease_token=token)
+        rows.update(work_attempts=F("work_attempts") - 1, next_poll_at=until)
+    else:
+        rows = unheld(timezone.now()).filter(pk=pk)
+        rows.update(next_poll_at=until)
+    if rows.exclude(waiting_text=disk.WAITS).exists():
+        lifecycle.touch(pk, waiting_text=disk.WAITS)
+    if token:
+        release_work(pk, token=token)
+    return f"waits: {disk.WAITS}"
 
 
 def _render_calmly(shot: PrevisShot, out: Path, beat: Callable[[int, int], bool]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from studio import lifecycle
@@ -36,6 +36,7 @@ from studio.models.generation import (
 from studio.providers.base import NotFound, ProviderError
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 from studio.queue import call_for, enqueue
+from studio.services import disk
 from studio.services.doors import open_door
 from studio.services.files import keep, local_copy, scratch_dir, scratch_file
 from studio.services.money.prices import learn_price
@@ -94,6 +95,8 @@ def store_clip(pk: int) -> str:
             waiting = Generation.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now))
             waiting.filter(pk=pk, state=State.STORING).update(next_poll_at=now)
             return NO_ROOM
+        if disk.is_spent():
+            return _wait_for_room(pk, disk.LOOK_AGAIN_S)
         token = claim_work(pk, state=State.STORING, seconds=LEASE_S, most=MOST_ATTEMPTS)
         if token is None:
             return "skipped: not waiting to be stored"
@@ -111,9 +114,13 @@ def _store(generation: Generation, token: str) -> str:
         except _RenderAgain:
             return _render_again(generation, token)
         except (DownloadRefused, DownloadGone, VideoUnreadable) as error:
+            if disk.ran_out(error):
+                return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
             _give_up(generation, token, str(error))
             return f"failed: {error}"
         except (DownloadFailed, ProviderError, OSError) as error:
+            if disk.ran_out(error):
+                return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
             return _try_later(generation, token, error)
     if not lifecycle.mark_succeeded(generation.pk, token=token, **media):
         return "stopped: taken by another worker"
@@ -232,6 +239,27 @@ def keep_media(generation: Generation, source: Path) -> dict[str, object]:
         "size_bytes": info.bytes,
         "sha256": digest,
     }
+
+
+def _wait_for_room(pk: int, seconds: float, token: str = "") -> str:
+    """Leave a clip where it is until there is room: it is paid for. No try is counted.
+
+    With `token`, its file did not fit, and the try that was counted is given back.
+    """
+    until = timezone.now() + timedelta(seconds=seconds)
+    rows = Generation.objects.filter(pk=pk, state=State.STORING)
+    if token:
+        rows = rows.filter(lease_token=token)
+        rows.update(work_attempts=F("work_attempts") - 1, next_poll_at=until)
+    else:
+        rows = rows.filter(Q(lease_until=None) | Q(lease_until__lt=timezone.now()))
+        rows.update(next_poll_at=until)
+    if rows.exclude(waiting_text=disk.WAITS_HOME).exists():
+        lifecycle.touch(pk, waiting_text=disk.WAITS_HOME)
+    if token:
+        release_work(pk, token=token)
+    logger.warning("clip %s waits: the disk is full", pk)
+    return f"waits: {disk.WAITS_HOME}"
 
 
 def _try_later(generation: Generation, token: str, error: Exception) -> str:

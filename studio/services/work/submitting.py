@@ -34,6 +34,7 @@ from studio.providers.base import (
 )
 from studio.providers.catalog import ModelSpec, UnknownModel, get_spec
 from studio.queue import call_for, enqueue
+from studio.services import disk
 from studio.services.doors import clear_trouble, make_door, pause
 from studio.services.money.budgets import account_sent
 from studio.services.money.offers import pictures_reachable
@@ -63,6 +64,8 @@ def submit_next(account_pk: int, *, only: Collection[int] | None = None) -> str:
 
     With `only`, one of these: for a command that works alone, and for itself.
     """
+    if disk.is_short():
+        return _wait_for_room(account_pk, only)
     claimed = _claim_next(account_pk, only)
     if claimed is None:
         return "skipped: nothing to send, or no room"
@@ -84,6 +87,15 @@ def submit_next(account_pk: int, *, only: Collection[int] | None = None) -> str:
         return _start_local(generation)
     with kept_lease(pk, token=token, state=State.SUBMITTING, seconds=LEASE_S):
         return _send(generation, spec, token)
+
+
+def _wait_for_room(account_pk: int, only: Collection[int] | None) -> str:
+    """Send nothing from this machine while its disk is nearly full; the first in line says why."""
+    for pk in next_in_line(account_pk, timezone.now(), only=only)[:1]:
+        waiting = Generation.objects.filter(pk=pk, state=State.QUEUED)
+        if waiting.exclude(waiting_text=disk.WAITS).exists():
+            lifecycle.touch(pk, waiting_text=disk.WAITS)
+    return "skipped: the disk of this machine is nearly full"
 
 
 def ask_for_next(account_pk: int) -> None:
@@ -176,6 +188,16 @@ def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
         except ProviderError as error:
             return _not_sent(generation, spec, token, error)
         except (OSError, ValueError) as error:
+            if disk.ran_out(error) or disk.is_short():
+                lifecycle.return_to_queue(
+                    generation.pk,
+                    reason="the disk is full",
+                    waiting_text=disk.WAITS,
+                    token=token,
+                    may_have_left=left_before,
+                    not_before=timezone.now() + timedelta(seconds=disk.LOOK_AGAIN_S),
+                )
+                return f"waits: {disk.WAITS}"
             # A still or a clip that cannot be read stays so: trying again would never end.
             logger.warning("clip %s cannot be prepared: %s", generation.code, error)
             why = "Its start or end frame cannot be read."
