@@ -9,6 +9,8 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -16,6 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from studio.models import Generation, Membership, Project, User
+from studio.services import two_factor
 
 P = ParamSpec("P")
 
@@ -27,6 +30,9 @@ class StudioRequest(HttpRequest):
     htmx: HtmxDetails
     membership: Membership
 
+
+# What somebody may reach who still has to turn two-factor sign-in on.
+WITHOUT_TWO_FACTOR = frozenset({"account", "change-password", "two-factor"})
 
 View = Callable[Concatenate[StudioRequest, P], HttpResponseBase]
 
@@ -45,6 +51,8 @@ def signed_in(view: View[P]) -> Callable[..., HttpResponseBase]:
     def inner(request: StudioRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         # Typed as signed in already, for every view behind this door.
         if bool(request.user.is_authenticated):
+            if two_factor.holds_back(request) and not _leads_to_two_factor(request):
+                return ask_for_two_factor(request)
             return view(request, *args, **kwargs)
         if request.htmx:
             page = urlsplit(request.htmx.current_url or "/")
@@ -54,6 +62,27 @@ def signed_in(view: View[P]) -> Callable[..., HttpResponseBase]:
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
 
     return inner
+
+
+def _leads_to_two_factor(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and match.url_name in WITHOUT_TWO_FACTOR
+
+
+def ask_for_two_factor(request: HttpRequest) -> HttpResponseBase:
+    """Answer somebody of whom codes are required, and who was let in without one.
+
+    To the page that turns them on; where they are on, to signing in again, with a code.
+    """
+    if two_factor.is_on(request.user):
+        logout(request)
+        messages.info(request, "Codes are required now. Sign in once more, with one.")
+        where = settings.LOGIN_URL
+    else:
+        where = "/account/two-factor/"
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRedirect(where)
+    return HttpResponseRedirect(where)
 
 
 def project_for(request: StudioRequest, code: UUID, *, may: str = "see") -> Project:

@@ -18,6 +18,7 @@ from studio import (
     urls_people,
     urls_review,
     urls_shares,
+    urls_sign_in,
 )
 from studio.views import clips, gallery, hooks, media, outcomes
 
@@ -69,6 +70,7 @@ urlpatterns = [
     *urls_people.urlpatterns,
     *urls_review.urlpatterns,
     *urls_shares.urlpatterns,
+    *urls_sign_in.urlpatterns,
 ]
 
 handler403 = "studio.views.errors.forbidden"

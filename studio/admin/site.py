@@ -14,6 +14,10 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from studio.http import ask_for_two_factor
+from studio.services import two_factor
 
 # The control room's rooms: name, and the models in the order they are listed.
 ROOMS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -77,6 +81,8 @@ class StudioAdminSite(AdminSite):
         @wraps(guarded)
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if self.has_permission(request):
+                if two_factor.holds_back(request):
+                    return ask_for_two_factor(request)
                 return guarded(request, *args, **kwargs)
             return self._turn_away(request, request.get_full_path())
 
@@ -106,9 +112,14 @@ class StudioAdminSite(AdminSite):
     # ---- The rooms ---------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from studio.admin.health import health_page
+        from studio.admin.overview import encrypt_again
 
-        own = path("health/", self.admin_view(self._page(health_page)), name="health")
-        return [own, *super().get_urls()]
+        lock = self.admin_view(require_POST(encrypt_again))
+        own = [
+            path("health/", self.admin_view(self._page(health_page)), name="health"),
+            path("encrypt-again/", lock, name="encrypt_again"),
+        ]
+        return [*own, *super().get_urls()]
 
     def _page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
@@ -120,10 +131,9 @@ class StudioAdminSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        from studio.admin.health import may_see_health, pulse
+        from studio.admin.overview import overview
 
-        signs = pulse() if may_see_health(request) else []
-        return super().index(request, {"signs": signs, **(extra_context or {})})
+        return super().index(request, overview(request) | (extra_context or {}))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the models by room rather than by app; a label asks for one app's as Django does."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from allauth.account.utils import perform_login
 from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_cool_off
 from django.conf import settings
@@ -20,7 +21,7 @@ from studio.forms.account import AccountForm, ChangePasswordForm, NewAccountForm
 from studio.forms.news import NewsForm
 from studio.http import StudioRequest, signed_in
 from studio.models import Membership, User
-from studio.services import people
+from studio.services import people, sso, two_factor
 from studio.services.errors import StudioError
 from studio.services.news import digest
 
@@ -28,7 +29,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 COUNT_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
-def _next(request: HttpRequest) -> str:
+def next_page(request: HttpRequest) -> str:
     """Return where to go after signing in: `next`, if it is an address of this studio."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     here = url_has_allowed_host_and_scheme(
@@ -39,7 +40,10 @@ def _next(request: HttpRequest) -> str:
 
 def _door(request: HttpRequest, *, status: int = 200, **ctx: Any) -> HttpResponse:
     return render(
-        request, "registration/login.html", {"next": _next(request), **ctx}, status=status
+        request,
+        "registration/login.html",
+        {"next": next_page(request), "sso_name": sso.is_configured() and settings.SSO_NAME, **ctx},
+        status=status,
     )
 
 
@@ -48,7 +52,7 @@ def _door(request: HttpRequest, *, status: int = 200, **ctx: Any) -> HttpRespons
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return HttpResponseRedirect(_next(request))
+        return HttpResponseRedirect(next_page(request))
     if not people.has_people():
         return _door(request, new_studio=True)
     form = SignInForm(request.POST or None)
@@ -57,15 +61,18 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         user = authenticate(request, **form.cleaned_data)
         if user is not None:
-            login(request, user)
-            return HttpResponseRedirect(_next(request))
+            # By way of a code, where that is on.
+            return cast(HttpResponse, perform_login(request, user, redirect_url=next_page(request)))
         # The same words for a wrong password and an unknown email: nobody learns who is here.
-        form.add_error("password", f"That password doesn’t match. {_tries_left(request, form)}")
+        form.add_error(
+            "password",
+            f"That password doesn’t match. {tries_left(request, form.cleaned_data['username'])}",
+        )
     return _door(request, form=form, status=422)
 
 
-def _tries_left(request: HttpRequest, form: SignInForm) -> str:
-    made = AxesProxyHandler.get_failures(request, {"username": form.cleaned_data["username"]})
+def tries_left(request: HttpRequest, email: str) -> str:
+    made = AxesProxyHandler.get_failures(request, {"username": email})
     left = max(settings.AXES_FAILURE_LIMIT - made, 0)
     count = COUNT_WORDS[left] if left < len(COUNT_WORDS) else str(left)
     return f"{count} {'try' if left == 1 else 'tries'} left."
@@ -167,6 +174,7 @@ def account(request: StudioRequest) -> HttpResponse:
         "form": form,
         "news_form": NewsForm(user=request.user),
         "can_mail": digest.can_mail(),
+        "two_factor": two_factor.is_on(request.user),
         "here": "account",
     }
     return render(request, "account.html", ctx, status=status)

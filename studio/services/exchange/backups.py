@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core import serializers
@@ -42,6 +44,8 @@ FORMAT = "ray-studio-backup"
 VERSION = 1
 MANIFEST = "manifest.json"
 TABLES, MEDIA = "tables/", "media/"
+# The apps whose tables are in it.
+BACKED_UP = {"studio", "auth", "mfa", "socialaccount"}
 BATCH = 500
 CHUNK = 1 << 20
 HELD = "Restored from a backup: it may have been sent after the backup was made. Look before you let it go."
@@ -64,7 +68,8 @@ Say = Callable[[str], None]
 def backed_up_models() -> list[type[models.Model]]:
     """Return the tables of a backup, those that others point at first."""
     own = [m for m in apps.get_app_config("studio").get_models() if m is not SearchText]
-    return [Group, *own]
+    # Without these a restored studio would let people in without their codes.
+    return [Group, *own, Authenticator, SocialAccount]
 
 
 # ---- Writing ------------------------------------------------------------------------------
@@ -206,7 +211,7 @@ def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _migrations() -> list[str]:
     applied = MigrationRecorder(connection).applied_migrations()
-    return sorted(f"{app}.{name}" for app, name in applied if app in {"studio", "auth"})
+    return sorted(f"{app}.{name}" for app, name in applied if app in BACKED_UP)
 
 
 # ---- Reading ------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+"""Single sign-on by OpenID Connect: whom the issuer's word lets in, and as whom."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount, SocialApp
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from studio.models import Membership, Project, User
+from studio.services.errors import StudioError
+from studio.services.news import happenings
+from studio.services.people import COMMAND_LINE_EMAIL, a_role, has_people
+
+logger = logging.getLogger(__name__)
+
+DEACTIVATED = "Your account in this studio is deactivated. Ask whoever runs it."
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the issuer says of a person. `email` is verified, lower case, of an allowed domain."""
+
+    subject: str
+    email: str
+    name: str
+
+
+def is_configured() -> bool:
+    return bool(settings.SSO_ISSUER)
+
+
+def provider_id() -> str:
+    """Return the issuer's name in our tables: another issuer's subjects are other people."""
+    return f"oidc-{hashlib.sha256(settings.SSO_ISSUER.encode()).hexdigest()[:16]}"
+
+
+def app() -> SocialApp | None:
+    """Return the issuer as allauth wants it, made of the environment, or None."""
+    if not is_configured():
+        return None
+    return SocialApp(
+        provider="openid_connect",
+        provider_id=provider_id(),
+        name=settings.SSO_NAME,
+        client_id=settings.SSO_CLIENT_ID,
+        secret=settings.SSO_CLIENT_SECRET,
+        settings={"server_url": settings.SSO_ISSUER, "oauth_pkce_enabled": True},
+    )
+
+
+def read_claims(data: dict[str, Any]) -> Claims:
+    """Return what the issuer says of a person, from its ID token and its user info.
+
+    Raises StudioError when the two are of different people, the address is not verified, or its
+    domain is not let in.
+    """
+    token, info = data.get("id_token"), data.get("userinfo")
+    if not isinstance(token, dict) or not token.get("sub"):
+        raise StudioError(f"{_name()} did not say who you are. Its answer holds no ID token.")
+    if isinstance(info, dict) and info.get("sub") != token["sub"]:
+        raise StudioError(f"{_name()} gave two different answers about who you are. Try again.")
+    said = token | (info if isinstance(info, dict) else {})
+    email = str(said.get("email") or "").strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise StudioError(f"{_name()} did not say your e-mail address.") from None
+    # A few issuers write the word; "false" is a text that counts as true.
+    if said.get("email_verified") not in (True, "true"):
+        raise StudioError(
+            f"{_name()} does not say that {email} is verified, so the studio cannot rely on it."
+        )
+    domain = email.rpartition("@")[2]
+    if settings.SSO_DOMAINS and domain not in settings.SSO_DOMAINS:
+        raise StudioError(f"Addresses at {domain} are not let into this studio.")
+    return Claims(str(token["sub"]), email, " ".join(str(said.get("name") or "").split())[:80])
+
+
+def find_person(claims: Claims) -> User | None:
+    """Return who has this address here, not linked yet. Raises StudioError when they cannot be."""
+    person = User.objects.filter(email__iexact=claims.email).first()
+    if person is None:
+        return None
+    if not person.is_active or person.email == COMMAND_LINE_EMAIL:
+        raise StudioError(DEACTIVATED)
+    # An address given on to somebody else must not open the first one's account.
+    if SocialAccount.objects.filter(user=person, provider=provider_id()).exists():
+        raise StudioError(
+            f"{claims.email} is linked to another account at {_name()}. "
+            "Ask whoever runs this studio to unlink it."
+        )
+    return person
+
+
+@transaction.atomic
+def make_person(claims: Claims) -> User:
+    """Make an account for somebody unknown, as STUDIO_SSO_NEW_PEOPLE says. Raises StudioError."""
+    kind = settings.SSO_NEW_PEOPLE
+    # The first owner comes in by the printed link, which somebody else's account would close.
+    if not kind or not has_people():
+        raise StudioError(
+            f"{claims.email} has no account in this studio. Ask whoever runs it for an invite."
+        )
+    try:
+        with transaction.atomic():
+            person = User.objects.create_user(
+                claims.email, None, name=claims.name or claims.email.partition("@")[0]
+            )
+    except IntegrityError as error:
+        raise StudioError("Somebody came in with this address just now. Try again.") from error
+    if kind in Membership.Role.values:
+        for project in Project.objects.filter(archived_at=None):
+            Membership.objects.create(project=project, user=person, role=kind)
+            happenings.member_changed(
+                project.pk, actor=person, text=f"joined as {a_role(kind)}, by single sign-on"
+            )
+    logger.info("Person %s was made by single sign-on.", person.pk)
+    return person
+
+
+def link(*, user: User, subject: str) -> None:
+    """Remember that this subject of the issuer is this person."""
+    SocialAccount.objects.get_or_create(
+        provider=provider_id(), uid=subject, defaults={"user": user}
+    )
+    logger.info("Person %s was linked to single sign-on.", user.pk)
+
+
+def _name() -> str:
+    name: str = settings.SSO_NAME
+    return name[:1].upper() + name[1:]

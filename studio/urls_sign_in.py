@@ -1,0 +1,17 @@
+"""Addresses of two-factor sign-in and single sign-on. studio.urls includes them at the root."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from studio.views import sso, two_factor
+
+urlpatterns: list[URLPattern] = [
+    path("login/code/", two_factor.sign_in_code, name="sign-in-code"),
+    path("account/two-factor/", two_factor.two_factor_page, name="two-factor"),
+    path("account/two-factor/off/", two_factor.turn_off, name="two-factor-off"),
+    path("account/two-factor/codes/", two_factor.new_codes, name="two-factor-codes"),
+    path("sso/", sso.start, name="sso"),
+    path("sso/callback/", sso.come_back, name="sso-callback"),
+    path("sso/link/", sso.link, name="sso-link"),
+]
