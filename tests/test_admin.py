@@ -509,8 +509,8 @@ def test_shares_and_invites_are_revoked(client, root, cast):
     invite = Invite.objects.create(
         project=cast.project, role="editor", token_hash="i", created_by=cast.alice
     )
-    client.post(f"/admin/studio/share/{share.pk}/do/revoke/")
-    client.post(f"/admin/studio/invite/{invite.pk}/do/revoke/")
+    client.post(f"/admin/studio/share/{share.pk}/do/revoke/", {"confirmed": "1"})
+    client.post(f"/admin/studio/invite/{invite.pk}/do/revoke/", {"confirmed": "1"})
     share.refresh_from_db()
     invite.refresh_from_db()
     assert share.revoked_at and invite.revoked_at

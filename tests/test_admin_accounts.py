@@ -7,7 +7,7 @@ from django.utils import timezone
 from studio import vault
 from studio.models import ProviderAccount
 from tests.emulator import Emulator
-from tests.factories import make_previs
+from tests.factories import make_generation, make_previs, make_project
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -207,3 +207,46 @@ def test_seeing_accounts_does_not_let_anybody_test_or_change_them(client):
     for name in ("test", "disable", "encrypt_again"):
         assert client.post(f"{address}/do/{name}/").status_code == 403
     assert client.post(f"{address}/change/", form(label="Mine")).status_code == 403
+
+
+# ---- The result of a test is kept ------------------------------------------------------
+def test_a_test_is_kept_with_its_time_and_shown_on_the_list(client, root):
+    address = "/admin/studio/provideraccount/"
+    with Emulator() as emulator:
+        account = make_account(base_url=emulator.base_url("apiframe"))
+        assert "not tested yet" in client.get(address).content.decode()
+        client.post(f"{address}{account.pk}/do/test/")
+        page = client.get(address).content.decode()
+        assert "Failed" in page and "Apiframe does not accept the key." in page
+        account.set_key(emulator.key("apiframe"))
+        account.save()
+        client.post(f"{address}{account.pk}/do/test/")
+    page = client.get(f"{address}{account.pk}/change/").content.decode()
+    assert "Works" in page and "the key works. Balance: " in page
+    assert '<time class="when"' in page
+    assert SECRET not in client.get(f"{address}{account.pk}/history/").content.decode()
+
+
+def test_a_new_key_ends_what_was_said_of_the_old_one(client, root):
+    account = make_account(trouble="The key was refused.", paused_until=timezone.now())
+    answer = client.post(
+        f"/admin/studio/provideraccount/{account.pk}/change/", form(key="fresh-key"), follow=True
+    )
+    account.refresh_from_db()
+    assert (account.trouble, account.paused_until) == ("", None)
+    assert "The new key is kept. Press Test to see whether it works." in said(answer)
+
+
+def test_an_account_with_shots_in_line_asks_before_it_is_switched_off(client, root):
+    account = make_account()
+    project = make_project()
+    make_generation(project, state="running", account=account, model="luma-ray-2")
+    make_generation(project, state="queued", account=account, model="luma-ray-2")
+    address = f"/admin/studio/provideraccount/{account.pk}/do/disable/"
+    page = client.post(address).content.decode()
+    assert "1 in line here wait until it is enabled; 1 at the provider go on" in page
+    account.refresh_from_db()
+    assert account.enabled
+    client.post(address, {"confirmed": "1"})
+    account.refresh_from_db()
+    assert not account.enabled

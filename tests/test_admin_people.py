@@ -69,7 +69,7 @@ def test_a_new_password_opens_the_door_and_the_old_one_does_not(client, root):
 
 def test_people_are_deactivated_and_never_deleted(client, root):
     person = make_person("Bob")
-    client.post(f"{LIST}{person.pk}/do/deactivate/")
+    client.post(f"{LIST}{person.pk}/do/deactivate/", {"confirmed": "1"})
     person.refresh_from_db()
     assert person.is_active is False
     assert client.post(f"{LIST}{person.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -79,7 +79,7 @@ def test_people_are_deactivated_and_never_deleted(client, root):
 
 
 def test_nobody_locks_themselves_out(client, root):
-    client.post(f"{LIST}{root.pk}/do/deactivate/")
+    client.post(f"{LIST}{root.pk}/do/deactivate/", {"confirmed": "1"})
     client.post(f"{LIST}{root.pk}/change/", form(root, is_active="", name="Root the second"))
     root.refresh_from_db()
     assert (root.is_active, root.is_staff, root.is_superuser) == (True, True, True)
@@ -113,7 +113,7 @@ def test_staff_cannot_touch_a_superuser(client, staff):
     assert (
         client.post(f"{LIST}{boss.pk}/change/", form(boss, email="me@x.example")).status_code == 403
     )
-    client.post(f"{LIST}{boss.pk}/do/deactivate/")
+    client.post(f"{LIST}{boss.pk}/do/deactivate/", {"confirmed": "1"})
     boss.refresh_from_db()
     assert boss.is_active
     assert boss.email == "boss@example.com"

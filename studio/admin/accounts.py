@@ -6,24 +6,32 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Count, Q, QuerySet, URLField
-from django.http import HttpRequest
+from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, URLField
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from studio.admin.balance import amount, ask_provider
 from studio.admin.base import StudioAdmin, account_name, chip, dollars, filtered, moment, tell, when
+from studio.admin.confirming import Question, asked
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import AT_PROVIDER_STATES, State
 from studio.providers.base import Balance
 from studio.providers.catalog import PROVIDER_LABELS
 from studio.providers.registry import DEFAULT_BASE_URLS
 from studio.services.accounts import provider_label
+from studio.services.doors import clear_trouble
 from studio.services.errors import StudioError
 
 Origin = ProviderAccount.Origin
 PAID = [(slug, PROVIDER_LABELS.get(slug, slug)) for slug in DEFAULT_BASE_URLS]
+# How the result of a test begins in the account's history, where it is kept.
+WORKS, FAILS = "Tested, it works: ", "Tested, it does not work: "
 DIALECTS = [("", "Its own newer endpoint"), ("legacy", "AI/ML API’s older Luma endpoint")]
 
 
@@ -115,6 +123,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         "in_flight",
         "month_limit",
         "balance",
+        "last_test",
         "origin",
     )
     list_filter = ("provider", "enabled", "origin")
@@ -122,13 +131,15 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     ordering = ("provider", "label")
     actions = ("test", "enable", "disable", "encrypt_again")
     page_actions = ("test", "enable", "disable", "encrypt_again")
-    readonly_fields = ("standing", "balance", "balance_age", "origin", "swept", "made_at")
+    readonly_fields = (
+        "standing", "last_test", "balance", "balance_age", "origin", "swept", "made_at",
+    )  # fmt: skip
 
     # ---- Columns -----------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderAccount]:
         at_provider = Q(generations__state__in=sorted(AT_PROVIDER_STATES))
         queued = Q(generations__state=State.QUEUED)
-        return (
+        rows = (
             super()
             .get_queryset(request)
             .annotate(
@@ -136,6 +147,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
                 queued=Count("generations", filter=queued),
             )
         )
+        return with_last_test(rows)
 
     @admin.display(description="Account", ordering="provider")
     def name(self, obj: ProviderAccount) -> str:
@@ -146,15 +158,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
 
     @admin.display(description="Standing")
     def standing(self, obj: ProviderAccount) -> SafeString:
-        if not obj.enabled:
-            return chip("Switched off")
-        if obj.paused_until and obj.paused_until > timezone.now():
-            return chip(f"Waits: {obj.trouble or 'trouble at the provider'}", "bad")
-        if obj.trouble:
-            return chip(obj.trouble, "wait")
-        if obj.provider != "previs" and not obj.has_key:
-            return chip("No key", "wait")
-        return chip("Ready", "ok")
+        return standing_chip(obj)
 
     @admin.display(description="Key")
     def key_kept(self, obj: ProviderAccount) -> str:
@@ -183,6 +187,10 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def balance_age(self, obj: ProviderAccount) -> str | SafeString:
         return when(obj.balance_at)
 
+    @admin.display(description="Last test")
+    def last_test(self, obj: ProviderAccount) -> str | SafeString:
+        return test_result(obj)
+
     @admin.display(description="Last looked after")
     def swept(self, obj: ProviderAccount) -> str:
         return moment(obj.swept_at)
@@ -206,7 +214,14 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
             )
         now = ("standing", "origin", "swept", "made_at")
         fieldsets.append(
-            ("Now", {"fields": now if local else ("standing", "balance", "balance_age", *now[1:])})
+            (
+                "Now",
+                {
+                    "fields": now
+                    if local
+                    else ("standing", "last_test", "balance", "balance_age", *now[1:])
+                },
+            )
         )
         return fieldsets
 
@@ -218,9 +233,14 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def save_model(
         self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool
     ) -> None:
-        if form.cleaned_data.get("key"):
-            obj.set_key(form.cleaned_data["key"])
+        fresh = form.cleaned_data.get("key")
+        if fresh:
+            obj.set_key(fresh)
         super().save_model(request, obj, form, change)
+        if fresh and change:
+            # What was said of the earlier key says nothing of this one.
+            clear_trouble(obj)
+            messages.info(request, "The new key is kept. Press Test to see whether it works.")
 
     def has_delete_permission(
         self, request: HttpRequest, obj: ProviderAccount | None = None
@@ -243,17 +263,28 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def test(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
         for account in queryset:
             try:
-                messages.success(request, ask_provider(account))
+                said = ask_provider(account)
             except StudioError as error:
                 messages.error(request, error.message)
+                self.log_change(request, account, FAILS + error.message)
+            else:
+                messages.success(request, said)
+                self.log_change(request, account, WORKS + said)
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
         self._switch(request, queryset, True)
 
     @admin.action(description="Disable", permissions=["change"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+    def disable(
+        self, request: HttpRequest, queryset: QuerySet[ProviderAccount]
+    ) -> HttpResponse | None:
+        question = Question("Send nothing more there?", "Disable", _held_up, column="What it does")
+        busy = list(queryset.filter(enabled=True))
+        if page := asked(self, request, busy, "disable", question):
+            return page
         self._switch(request, queryset, False)
+        return None
 
     def _switch(
         self, request: HttpRequest, queryset: QuerySet[ProviderAccount], enabled: bool
@@ -280,3 +311,60 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
                 self.log_change(request, account, "Key encrypted again.")
                 done.append(account)
         tell(request, done, "Encrypted again with the newest key", refused)
+
+
+def standing_chip(account: ProviderAccount) -> SafeString:
+    if not account.enabled:
+        return chip("Switched off")
+    if account.paused_until and account.paused_until > timezone.now():
+        return chip(f"Waits: {account.trouble or 'trouble at the provider'}", "bad")
+    if account.trouble:
+        return chip(account.trouble, "wait")
+    if account.provider != "previs" and not account.has_key:
+        return chip("No key", "wait")
+    return chip("Ready", "ok")
+
+
+# ---- The last test ---------------------------------------------------------------------
+def with_last_test(rows: QuerySet[ProviderAccount]) -> QuerySet[Any]:
+    """Add the newest test of each account from its history: `tested` (text) and `tested_at`."""
+    tests = (
+        LogEntry.objects.filter(
+            Q(change_message__startswith=WORKS) | Q(change_message__startswith=FAILS),
+            content_type=ContentType.objects.get_for_model(ProviderAccount),
+            object_id=Cast(OuterRef("pk"), CharField()),
+        )
+        .order_by("-action_time", "-pk")
+        .values("change_message", "action_time")
+    )
+    return rows.annotate(
+        tested=Subquery(tests.values("change_message")[:1]),
+        tested_at=Subquery(tests.values("action_time")[:1]),
+    )
+
+
+def test_result(account: ProviderAccount) -> str | SafeString:
+    """Say how the last test ended and when; takes a row of `with_last_test`."""
+    said = str(getattr(account, "tested", None) or "")
+    if account.provider == "previs":
+        return "not needed"
+    if not said:
+        return "not tested yet"
+    works = said.startswith(WORKS)
+    words = said.removeprefix(WORKS if works else FAILS).removeprefix(f"{account}: ")
+    return format_html(
+        '{} {} <span class="quiet">{}</span>',
+        chip("Works" if works else "Failed", "ok" if works else "bad"),
+        when(account.tested_at),  # type: ignore[attr-defined]  # annotated
+        words,
+    )
+
+
+def _held_up(account: ProviderAccount) -> str:
+    waiting, there = account.queued, account.at_provider  # type: ignore[attr-defined]  # annotated
+    if not waiting and not there:
+        return ""
+    return (
+        f"{waiting} in line here wait until it is enabled; "
+        f"{there} at the provider go on and are fetched."
+    )

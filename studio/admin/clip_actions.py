@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from studio.admin.base import ReadOnlyAdmin, signed_in_user, tell
-from studio.admin.confirming import Question, ask, is_confirmed
+from studio.admin.confirming import Question, ask, asked, is_confirmed
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services import shots
@@ -77,9 +77,7 @@ class ClipActions(ReadOnlyAdmin[Generation]):
     ) -> HttpResponse | None:
         """Return the page that asks, or None where it was answered or nothing can be at stake."""
         rows = [row for row in queryset.order_by("pk") if self.offers(row, name)]
-        if is_confirmed(request) or not any(question.risk(row) for row in rows):
-            return None
-        return ask(self, request, rows, name, question)
+        return asked(self, request, rows, name, question)
 
     # ---- At the provider -------------------------------------------------------------------
     @admin.action(description="Ask the provider now", permissions=["act"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -22,6 +22,7 @@ STANDS = {
     "active": ("Not finished", ACTIVE_STATES),
     "over": ("Finished", TERMINAL_STATES),
 }
+UNKEPT = Q(state=State.FAILED) & ~Q(result_url="")
 AGES = {
     "10m": ("Older than 10 minutes", timedelta(minutes=10)),
     "1h": ("Older than an hour", timedelta(hours=1)),
@@ -50,9 +51,12 @@ class StandsFilter(OneOf):
     parameter_name = "stands"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, text) for key, (text, _) in STANDS.items()]
+        listed = [(key, text) for key, (text, _) in STANDS.items()]
+        return [*listed, ("unkept", "Rendered, not kept")]
 
     def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+        if value == "unkept":
+            return queryset.filter(UNKEPT)
         return queryset.filter(state__in=sorted(STANDS[value][1]))
 
 

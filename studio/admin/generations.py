@@ -44,6 +44,7 @@ FILES = {"poster": ("poster", "image/webp"), "clip": ("clip", "video/mp4")}
 @admin.register(Generation)
 class GenerationAdmin(ClipActions, ReadOnlyAdmin[Generation]):
     title = "Clips"
+    noun = "clip"
     list_display = (
         "thumb",
         "clip_name",

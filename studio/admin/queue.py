@@ -6,7 +6,7 @@ import inspect
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,6 +14,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from studio import tasks
 from studio.admin.base import ReadOnlyAdmin, chip, moment, tell, when
+from studio.admin.confirming import Question, asked
 from studio.queue import enqueue
 from studio.templatetags.studio_tags import took
 
@@ -35,9 +36,16 @@ def task_words(func: str) -> str:
     return WORDS.get(func.removeprefix(OURS), func)
 
 
+def last_line_of(failure: Failure) -> str:
+    """Return the last line of its traceback: the error itself."""
+    lines = [line for line in str(failure.result or "").splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else "no reason was kept"
+
+
 @admin.register(Failure)
 class FailureAdmin(ReadOnlyAdmin[Failure]):
     title = "Failed tasks"
+    noun = "task"
     list_display = ("what", "with_what", "last_line", "ended", "time_taken", "attempt_count")
     list_filter = ("func", "started")
     search_fields = ("name", "func")
@@ -60,8 +68,7 @@ class FailureAdmin(ReadOnlyAdmin[Failure]):
 
     @admin.display(description="What went wrong")
     def last_line(self, obj: Failure) -> str:
-        lines = [line for line in str(obj.result or "").splitlines() if line.strip()]
-        return lines[-1].strip()[:200] if lines else "no reason was kept"
+        return last_line_of(obj)
 
     @admin.display(description="Traceback")
     def traceback(self, obj: Failure) -> SafeString:
@@ -83,6 +90,9 @@ class FailureAdmin(ReadOnlyAdmin[Failure]):
     def time_taken(self, obj: Failure) -> str:
         return took((obj.stopped - obj.started).total_seconds())
 
+    def heading(self, obj: Failure) -> str:
+        return f"{task_words(obj.func)}: {self.with_what(obj)}"
+
     def has_act_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("django_q.change_failure"))
 
@@ -100,10 +110,19 @@ class FailureAdmin(ReadOnlyAdmin[Failure]):
         tell(request, done, "In the queue again", refused)
 
     @admin.action(description="Take off this list", permissions=["act"])
-    def forget(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
+    def forget(self, request: HttpRequest, queryset: QuerySet[Failure]) -> HttpResponse | None:
         rows = list(queryset)
+        question = Question(
+            "Forget these failures?",
+            "Take off this list",
+            lambda row: "Its traceback is deleted. The work itself is not touched.",
+            column="What it does",
+        )
+        if page := asked(self, request, rows, "forget", question):
+            return page
         Failure.objects.filter(pk__in=[row.pk for row in rows]).delete()
         tell(request, rows, "Taken off the list")
+        return None
 
 
 @admin.register(Schedule)

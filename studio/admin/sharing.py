@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, chip, link, tell
+from studio.admin.confirming import Question, asked
 from studio.models import Guest, Share
 from studio.services.sharing import making
 from studio.services.sharing.listing import standing
@@ -51,7 +52,12 @@ class ShareAdmin(ReadOnlyAdmin[Share]):
 
     @admin.display(description="Standing")
     def standing(self, obj: Share) -> SafeString:
-        said = {"revoked": ("Revoked", "bad"), "ended": ("Out of date", ""), "open": ("Open", "ok")}
+        said = {
+            "revoked": ("Revoked", "bad"),
+            "ended": ("Out of date", ""),
+            "archived": ("Project archived", ""),
+            "open": ("Open", "ok"),
+        }
         return chip(*said[standing(obj)])
 
     @admin.display(description="Project", ordering="project__name")
@@ -100,11 +106,21 @@ class ShareAdmin(ReadOnlyAdmin[Share]):
         return obj.revoked_at is None
 
     @admin.action(description="Revoke", permissions=["act"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Share]) -> None:
-        rows = [row for row in queryset.filter(revoked_at=None) if making.revoke_share(share=row)]
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Share]) -> HttpResponse | None:
+        open_ones = list(queryset.filter(revoked_at=None))
+        question = Question(
+            "Close these links for good?",
+            "Revoke",
+            lambda row: "Whoever has the link sees nothing from now on. It cannot be taken back.",
+            column="What it does",
+        )
+        if page := asked(self, request, open_ones, "revoke", question):
+            return page
+        rows = [row for row in open_ones if making.revoke_share(share=row)]
         for row in rows:
             self.log_change(request, row, "Revoked.")
         tell(request, rows, "Revoked")
+        return None
 
 
 @admin.register(Guest)
