@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from axes.utils import reset
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from studio.admin.base import ReadOnlyAdmin, StudioAdmin, chip, link, tell, when
+from studio.admin.base import (
+    ReadOnlyAdmin,
+    StudioAdmin,
+    chip,
+    link,
+    signed_in_user,
+    tell,
+    when,
+)
+from studio.admin.confirming import Question, asked
 from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
-from studio.services import people
+from studio.services import people, two_factor
 
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -63,27 +75,37 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     }
     form = PersonForm
     add_form = NewPersonForm
-    list_display = ("name", "email", "standing", "power", "projects", "seen", "created")
+    list_display = ("name", "email", "standing", "power", "codes", "projects", "seen", "created")
     list_display_links = ("name", "email")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("name", "email")
     ordering = ("name",)
-    readonly_fields = ("seen", "made_at")
+    readonly_fields = ("codes", "signs_on", "seen", "made_at")
     filter_horizontal = ("groups", "user_permissions")
     inlines = (PersonMembershipInline,)
-    actions = ("deactivate", "activate")
-    page_actions = ("deactivate", "activate")
+    actions = ("deactivate", "activate", "reset_two_factor", "unlink")
+    page_actions = ("deactivate", "activate", "reset_two_factor", "unlink")
     fieldsets = (
         (None, {"fields": ("name", "email", "password", "is_active")}),
         ("May use the control room", {"fields": POWERS}),
-        ("Other", {"fields": ("shortcuts", "seen", "made_at")}),
+        ("Signs in", {"fields": ("codes", "signs_on", "seen")}),
+        ("Other", {"fields": ("shortcuts", "made_at")}),
     )
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("name", "email", "password1", "password2")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).annotate(project_count=Count("memberships"))
+        mine = OuterRef("pk")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                project_count=Count("memberships"),
+                has_codes=Exists(Authenticator.objects.filter(user=mine)),
+                is_linked=Exists(SocialAccount.objects.filter(user=mine)),
+            )
+        )
 
     @admin.display(description="Standing", ordering="is_active")
     def standing(self, obj: User) -> SafeString:
@@ -96,6 +118,16 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     @admin.display(description="Projects", ordering="project_count")
     def projects(self, obj: User) -> int:
         return cast(int, obj.project_count)  # type: ignore[attr-defined]  # annotated
+
+    @admin.display(description="Two-factor", ordering="has_codes")
+    def codes(self, obj: User) -> SafeString:
+        on = obj.has_codes  # type: ignore[attr-defined]  # annotated
+        return chip("On", "ok") if on else chip("Off")
+
+    @admin.display(description="Single sign-on", ordering="is_linked")
+    def signs_on(self, obj: User) -> SafeString:
+        linked = obj.is_linked  # type: ignore[attr-defined]  # annotated
+        return chip("Linked", "ok") if linked else chip("Not linked")
 
     @admin.display(description="Last sign-in", ordering="last_login")
     def seen(self, obj: User) -> str | SafeString:
@@ -124,14 +156,34 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         return own
 
     def offers(self, obj: User, name: str) -> bool:
-        return obj.is_active if name == "deactivate" else not obj.is_active
+        fits: dict[str, bool] = {
+            "deactivate": obj.is_active,
+            "activate": not obj.is_active,
+            "reset_two_factor": obj.has_codes,  # type: ignore[attr-defined]  # annotated
+            "unlink": obj.is_linked,  # type: ignore[attr-defined]  # annotated
+        }
+        return fits[name]
 
     def is_member(self, request: HttpRequest, obj: User) -> bool:
         return False
 
     @admin.action(description="Deactivate", permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        question = Question(
+            "Lock these people out?",
+            "Deactivate",
+            lambda person: "Signed out everywhere at once. What they made stays, with their name.",
+            column="What it does",
+        )
+        active = [
+            person
+            for person in queryset.filter(is_active=True)
+            if person.pk != request.user.pk and self.has_change_permission(request, person)
+        ]
+        if page := asked(self, request, active, "deactivate", question):
+            return page
         self._set_active(request, queryset, False)
+        return None
 
     @admin.action(description="Activate", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -150,6 +202,32 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         for person in done:
             self.log_change(request, person, "Activated." if active else "Deactivated.")
         tell(request, done, "Activated" if active else "Deactivated", refused)
+
+    @admin.action(description="Reset two-factor sign-in", permissions=["change"])
+    def reset_two_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For a lost phone: the password alone signs in again. See who asks before doing it."""
+        done, refused = [], []
+        for person in queryset.filter(authenticator__type=Authenticator.Type.TOTP):
+            if person.pk == request.user.pk:
+                refused.append("Your own is turned off on your account page, with a code.")
+            elif not self.has_change_permission(request, person):
+                refused.append(f"{person} may do everything here; only a superuser changes that.")
+            elif two_factor.turn_off(user=person, by=signed_in_user(request)):
+                self.log_change(request, person, "Two-factor sign-in was reset.")
+                done.append(person)
+        tell(request, done, "Two-factor sign-in reset", refused)
+
+    @admin.action(description="Unlink single sign-on", permissions=["change"])
+    def unlink(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        done, refused = [], []
+        for person in queryset.filter(pk__in=SocialAccount.objects.values("user")):
+            if not self.has_change_permission(request, person):
+                refused.append(f"{person} may do everything here; only a superuser changes that.")
+            else:
+                SocialAccount.objects.filter(user=person).delete()
+                self.log_change(request, person, "Single sign-on was unlinked.")
+                done.append(person)
+        tell(request, done, "Unlinked", refused)
 
 
 @admin.register(Membership)
@@ -217,15 +295,27 @@ class InviteAdmin(ReadOnlyAdmin[Invite]):
         return obj.is_open
 
     @admin.action(description="Revoke", permissions=["act"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Invite]) -> None:
-        done = [invite for invite in queryset if people.revoke_invite(invite=invite)]
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invite]) -> HttpResponse | None:
+        question = Question(
+            "Close these invites for good?",
+            "Revoke",
+            lambda invite: "Nobody can join with it any more. It cannot be taken back.",
+            column="What it does",
+        )
+        open_ones = [invite for invite in queryset if invite.is_open]
+        if page := asked(self, request, open_ones, "revoke", question):
+            return page
+        done = [invite for invite in open_ones if people.revoke_invite(invite=invite)]
         for invite in done:
             self.log_change(request, invite, "Revoked.")
         tell(request, done, "Revoked")
+        return None
 
 
 # ---- Sign-in: Django's and axes's own tables, made readable ----------------------------
-for model in (Group, AccessAttempt, AccessLog, AccessFailureLog):
+# allauth's hold secrets, or nothing: what is in them stands on the person's page.
+OF_ALLAUTH = (EmailAddress, EmailConfirmation, Authenticator, SocialAccount, SocialApp, SocialToken)
+for model in (Group, AccessAttempt, AccessLog, AccessFailureLog, *OF_ALLAUTH):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
