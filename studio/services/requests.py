@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core import signing
@@ -129,7 +129,9 @@ def cut_end(generation: Generation, side: Side) -> Keyframe | None:
 def public_picture_url(keyframe: Keyframe) -> str:
     """Return an address where anybody holding it can fetch this still for a day."""
     if settings.STUDIO_STORAGE.startswith("s3://"):
-        return keyframe.file.url
+        bucket: Any = keyframe.file.storage
+        url: str = bucket.url(keyframe.file.name, expire=int(PICTURE_LIFE.total_seconds()))
+        return url
     token = signing.dumps(str(keyframe.code), salt=PICTURE_SALT, compress=True)
     extension = (keyframe.file.name or "").rsplit(".", 1)[-1]
     return f"{settings.PUBLIC_URL}/media/fetch/{token}.{extension}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.signing import BadSignature
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from studio.http import StudioRequest
@@ -27,6 +29,9 @@ KINDS = {
     "-strip": ("strip", "image/webp"),
 }
 YEAR_S = 365 * 24 * 3600
+# At a bucket: a player asks the address it was sent to for parts as long as it plays. The browser
+# is sent to the same one again for half of that, so that it finds pictures in its own cache.
+SIGNED_FOR_S = 3600
 
 
 def serve_file(
@@ -41,9 +46,7 @@ def serve_file(
     try:
         path = file.path
     except NotImplementedError:  # S3 does ranges itself; the address is signed and short-lived
-        response = HttpResponseRedirect(file.url)
-        response["Cache-Control"] = "private, max-age=300"
-        return response
+        return _sent_to_bucket(request, file, content_type=content_type, filename=filename)
     accel = f"{settings.STUDIO_ACCEL.rstrip('/')}/{file.name}" if settings.STUDIO_ACCEL else None
     try:
         return ranged_file_response(
@@ -59,6 +62,23 @@ def serve_file(
         )
     except FileNotFoundError:
         raise Http404("The file is no longer in the data folder.") from None
+
+
+def _sent_to_bucket(
+    request: StudioRequest, file: FieldFile, *, content_type: str, filename: str | None
+) -> HttpResponseRedirect:
+    """Send the browser to the file's signed address, where it is answered as it would be here."""
+    said = {
+        "ResponseContentType": content_type,
+        "ResponseCacheControl": f"private, max-age={YEAR_S}, immutable",
+    }
+    if filename:
+        disposition = content_disposition_header(True, filename)
+        said["ResponseContentDisposition"] = disposition or "attachment"
+    storage: Any = file.storage
+    address = storage.url(file.name, said, expire=SIGNED_FOR_S, http_method=request.method)
+    kept = f"private, max-age={SIGNED_FOR_S // 2}"
+    return HttpResponseRedirect(address, headers={"Cache-Control": kept})
 
 
 @require_safe
