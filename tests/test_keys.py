@@ -3,6 +3,7 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.management import CommandError, call_command
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def kept(settings):
-    """A provider's key and a webhook's secret, both locked with the key "old"."""
+    """A provider's key, a webhook's secret and a person's, all locked with the key "old"."""
     settings.ENCRYPTION_KEYS = ["old"]
     cast = make_cast()
     account = ProviderAccount(provider="luma", label="Team")
@@ -25,6 +26,9 @@ def kept(settings):
     hook = Webhook(project=cast.project, created_by=cast.alice, url="https://hooks.example/x")
     hook.set_secret("whsec-1")
     hook.save()
+    Authenticator.objects.create(
+        user=cast.bob, type="totp", data={"secret": vault.lock("JBSWY3DP"), "last_counter": 7}
+    )
     return account, hook
 
 
@@ -35,21 +39,23 @@ def test_every_locked_column_is_known():
         for field in model._meta.concrete_fields
         if field.name.endswith("_locked")
     }
-    assert locked == set(keys.SECRETS)
+    assert locked == {(model, column) for model, column, name in keys.SECRETS if not name}
 
 
 def test_all_secrets_move_to_the_newest_key(kept, settings):
     account, hook = kept
     settings.ENCRYPTION_KEYS = ["new", "old"]
-    assert keys.look().older == 2
+    assert keys.look().older == 3
     out = StringIO()
     call_command("encrypt_again", stdout=out)
-    assert out.getvalue().startswith("2 encrypted again")
+    assert out.getvalue().startswith("3 encrypted again")
     settings.ENCRYPTION_KEYS = ["new"]
     account.refresh_from_db()
     hook.refresh_from_db()
     assert (account.reveal_key(), hook.reveal_secret()) == ("sk-luma", "whsec-1")
-    assert (keys.look().newest, keys.lock_again().older) == (2, 0)
+    data = Authenticator.objects.get().data
+    assert (vault.unlock(data["secret"]), data["last_counter"]) == ("JBSWY3DP", 7)
+    assert (keys.look().newest, keys.lock_again().older) == (3, 0)
 
 
 def test_what_no_key_opens_stays_and_is_named(kept, settings):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from allauth.mfa.models import Authenticator
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import models, transaction
 
 from studio import vault
 from studio.models import ProviderAccount, Webhook
 
-# Model and column. A column that `vault.lock` fills belongs here; a test holds it to that.
-SECRETS: tuple[tuple[type[models.Model], str], ...] = (
-    (ProviderAccount, "key_locked"),
-    (Webhook, "secret_locked"),
+# Model, column, and for a column of JSON the name in it. A column that `vault.lock` fills belongs
+# here; a test holds it to that.
+SECRETS: tuple[tuple[type[models.Model], str, str], ...] = (
+    (ProviderAccount, "key_locked", ""),
+    (Webhook, "secret_locked", ""),
+    (Authenticator, "data", "secret"),  # what a person's codes are made of
+    (Authenticator, "data", "seed"),  # what recovery codes are made of
 )
 
 
@@ -29,15 +34,13 @@ class Locked:
 def look() -> Locked:
     """Return how each secret is locked. Reads all of them; changes nothing."""
     found = Locked()
-    for model, column in SECRETS:
-        for row in _rows(model, column):
-            token = getattr(row, column)
-            if vault.is_newest(token):
-                found.newest += 1
-            elif _opens(token):
-                found.older += 1
-            else:
-                found.unreadable.append(name_of(row))
+    for row, _, token in _all():
+        if vault.is_newest(token):
+            found.newest += 1
+        elif _opens(token):
+            found.older += 1
+        else:
+            found.unreadable.append(name_of(row))
     return found
 
 
@@ -47,18 +50,14 @@ def lock_again() -> Locked:
     `newest` counts what was so already, `older` what was locked again. Safe to repeat.
     """
     done = Locked()
-    for model, column in SECRETS:
-        for row in _rows(model, column):
-            token = getattr(row, column)
-            if vault.is_newest(token):
-                done.newest += 1
-            elif not _opens(token):
-                done.unreadable.append(name_of(row))
-            else:
-                fresh = vault.lock(vault.unlock(token))
-                # A secret entered meanwhile stays, and was locked with the newest key.
-                same = model._default_manager.filter(pk=row.pk, **{column: token})
-                done.older += same.update(**{column: fresh})
+    for row, (column, name), token in _all():
+        if vault.is_newest(token):
+            done.newest += 1
+        elif not _opens(token):
+            done.unreadable.append(name_of(row))
+        else:
+            # A secret entered meanwhile stays, and was locked with the newest key.
+            done.older += _swap(row, column, name, token, vault.lock(vault.unlock(token)))
     return done
 
 
@@ -67,8 +66,24 @@ def name_of(row: models.Model) -> str:
     return f"{row._meta.verbose_name} {row.pk}"
 
 
-def _rows(model: type[models.Model], column: str) -> models.QuerySet[models.Model]:
-    return model._default_manager.exclude(**{column: ""}).only("pk", column).order_by("pk")
+def _all() -> Iterator[tuple[models.Model, tuple[str, str], str]]:
+    """Yield each secret: its row, column and name in the column, and what is kept."""
+    for model, column, name in SECRETS:
+        for row in model._default_manager.only("pk", column).order_by("pk"):
+            kept = getattr(row, column)
+            token = kept.get(name, "") if name else kept
+            if token:
+                yield row, (column, name), token
+
+
+def _swap(row: models.Model, column: str, name: str, old: str, new: str) -> int:
+    """Put a new secret in the place of this old one. Returns 0 when another stands there now."""
+    with transaction.atomic():
+        rows = row._meta.model._default_manager.select_for_update().filter(pk=row.pk)
+        kept = rows.values_list(column, flat=True).first()
+        if not kept or (kept.get(name) if name else kept) != old:
+            return 0
+        return rows.update(**{column: kept | {name: new} if name else new})
 
 
 def _opens(token: str) -> bool:

@@ -11,7 +11,7 @@ from studio.services import keys
 
 class Command(BaseCommand):
     help = (
-        "Encrypt the provider keys and webhook secrets again with the newest key of "
+        "Encrypt every kept secret again (provider keys, webhooks, two-factor) with the newest key of "
         "STUDIO_ENCRYPTION_KEY. Safe to repeat."
     )
 
