@@ -1,9 +1,11 @@
 """django-q2's cluster, made to survive the SIGKILL of any of its processes.
 
-An idle worker waits for its next task holding the queue's read lock; one that ends a task holds
-its timer's, which the sentinel takes on each of its rounds. Killed there (by the system short of
-memory, or by hand) it would never let go: no worker would get a task again, or the sentinel would
-stand still. So these locks are of a kind the kernel takes back from the dead.
+multiprocessing's queues, events and values have locks and counts of their own, and pipes that a
+message may be half-way through. Whoever is killed there (by the system short of memory, or by hand)
+stops all others for ever: of a cluster whose processes are killed at random, none lived through 300
+kills. So messages go as packets, which are whole or not there, and the one lock that is left, the
+timer's, which a worker holds as it ends a task and the sentinel takes on each of its rounds, is of a
+kind the kernel takes back from the dead.
 
 A dead worker may have been the sweep. So the sentinel, at its start and when a worker dies, also
 frees the leases of sweeps that are gone, and asks for a new one: it takes over within seconds,
@@ -18,10 +20,12 @@ from typing import Any, cast
 
 from django.db import DatabaseError
 from django_q import cluster
+from django_q.conf import Conf
 from django_q.worker import worker
 from redis.exceptions import RedisError
 
 from studio.launcher.deathlock import DeathLock
+from studio.launcher.mailbox import Flag, Mailbox, Results
 from studio.leases import free_leases_of_the_dead
 from studio.queue import enqueue
 
@@ -32,8 +36,8 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
     """The process that watches the workers."""
 
     def start(self) -> None:
-        for queue in (self.task_queue, self.result_queue):
-            queue._rlock, queue._wlock = DeathLock(), DeathLock()
+        self.task_queue, self.result_queue = Mailbox(Conf.QUEUE_LIMIT), Results()
+        self.event_out = Flag()
         revive_sweep()
         super().start()
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from multiprocessing.context import assert_spawning
-from typing import Any
+from typing import IO, Any
 
 ASK_AGAIN_S = 0.01
 
@@ -22,7 +22,7 @@ class DeathLock:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the lock is
+        self._file = _nameless_file()
         self._owner = 0
         self._depth = 0
 
@@ -67,3 +67,10 @@ class DeathLock:
     def __getstate__(self) -> Any:
         assert_spawning(self)  # as multiprocessing's own locks: they are inherited, never sent
         raise TypeError("This lock is inherited by forking.")
+
+
+def _nameless_file() -> IO[bytes]:
+    # In memory, where there is such a thing: a worker must start on a full disk too.
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("lock"), "r+b")
+    return tempfile.TemporaryFile()
