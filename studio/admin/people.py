@@ -204,10 +204,21 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         tell(request, done, "Activated" if active else "Deactivated", refused)
 
     @admin.action(description="Reset two-factor sign-in", permissions=["change"])
-    def reset_two_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """For a lost phone: the password alone signs in again. See who asks before doing it."""
+    def reset_two_factor(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> HttpResponse | None:
+        """For a lost phone."""
+        question = Question(
+            "Reset two-factor sign-in?",
+            "Reset",
+            lambda person: "The password alone signs them in. Be sure that they asked themselves.",
+            column="What it does",
+        )
+        with_codes = queryset.filter(authenticator__type=Authenticator.Type.TOTP)
+        if page := asked(self, request, list(with_codes), "reset_two_factor", question):
+            return page
         done, refused = [], []
-        for person in queryset.filter(authenticator__type=Authenticator.Type.TOTP):
+        for person in with_codes:
             if person.pk == request.user.pk:
                 refused.append("Your own is turned off on your account page, with a code.")
             elif not self.has_change_permission(request, person):
@@ -216,6 +227,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
                 self.log_change(request, person, "Two-factor sign-in was reset.")
                 done.append(person)
         tell(request, done, "Two-factor sign-in reset", refused)
+        return None
 
     @admin.action(description="Unlink single sign-on", permissions=["change"])
     def unlink(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
