@@ -466,3 +466,5 @@ WELCOME_LINK_HOURS = 24
 INVITE_DAYS = 14
 # What was deleted can be restored for so long; then its files are purged.
 BIN_DAYS = 30
+# Stills that nothing was made with go so long after they came; 0 = they stay.
+STILL_DAYS = _number("STUDIO_STILL_DAYS", 0)

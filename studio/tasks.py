@@ -13,6 +13,7 @@ from studio.services.exchange import imports
 from studio.services.film import stitching
 from studio.services.gallery import bin as bin_
 from studio.services.news import deliveries, digest
+from studio.services.retention import routine
 from studio.services.work import (
     balances,
     failover,
@@ -113,9 +114,9 @@ def resume_bulk() -> str:
     return f"{runs.resume_left()} asked for"
 
 
-def purge_bin() -> str:
-    """Remove the files of what was deleted long enough ago, and what old actions remember."""
-    return f"{bin_.purge_due()} clips purged, {runs.forget_old()} rows forgotten"
+def clear_up() -> str:
+    """Let go of what is due: the bin's files, files without a row, old rows."""
+    return routine.clear_up().sentence
 
 
 def empty_bin(project_pk: int, until: str) -> str:

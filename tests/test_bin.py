@@ -135,7 +135,7 @@ def test_archives_leave_out_what_is_in_the_bin(client, cast, clip):
     make_generation(cast.project, files=True)
     delete(cast, clip)
     lie_long(clip)
-    tasks.purge_bin()
+    tasks.clear_up()
     client.force_login(cast.alice)
     answer = client.get(f"/p/{cast.project.code}/archive.zip")
     assert answer.status_code == 200
@@ -169,22 +169,22 @@ def test_after_thirty_days_the_files_go_and_the_row_stays(cast, clip):
     spent = month_budget(cast.project).spent
     delete(cast, clip)
     lie_long(clip, days=29)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert again(clip).purged_at is None
     lie_long(clip)
     names = files_of(clip)
-    assert "1 clips purged" in tasks.purge_bin()
+    assert "1 × clip" in tasks.clear_up()
     assert not any(default_storage.exists(name) for name in names)
     assert again(clip).purged_at is not None
     assert again(clip).actual_microusd == 1_600_000
     assert month_budget(cast.project).spent == spent
-    assert "0 clips purged" in tasks.purge_bin(), "once"
+    assert "clip" not in tasks.clear_up(), "once"
 
 
 def test_a_purged_clip_does_not_come_back(client, cast, clip):
     run = delete(cast, clip)
     lie_long(clip)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert press(cast.alice, cast.project, "restore", [clip]).done == 0
     run = take_back(cast.alice, run)
     assert list(reasons(run).values()) == ["It was deleted for good since."]
@@ -200,7 +200,7 @@ def test_a_clip_that_another_was_made_from_keeps_its_files(client, cast, clip):
     (child,) = make_clips(cast.project, 1, start_generation=clip)
     delete(cast, clip)
     lie_long(clip)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert again(clip).purged_at is None
     assert all(default_storage.exists(name) for name in files_of(clip))
     client.force_login(cast.alice)
@@ -209,7 +209,7 @@ def test_a_clip_that_another_was_made_from_keeps_its_files(client, cast, clip):
     client.post(f"/clips/{clip.code}/purge/")
     assert again(clip).purged_at is None, "not by an owner either"
     delete(cast, child)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert again(clip).purged_at is not None
 
 
@@ -217,11 +217,11 @@ def test_a_file_two_rows_share_goes_with_the_last_of_them(cast, clip):
     (twin,) = make_clips(cast.project, 1, clip=clip.clip.name)
     delete(cast, clip)
     lie_long(clip)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert default_storage.exists(clip.clip.name)
     delete(cast, twin)
     lie_long(twin)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert not default_storage.exists(clip.clip.name)
 
 
@@ -237,7 +237,7 @@ def test_a_file_that_is_gone_already_stops_nothing(cast, clip):
     default_storage.delete(clip.clip.name)
     delete(cast, clip)
     lie_long(clip)
-    tasks.purge_bin()
+    tasks.clear_up()
     assert again(clip).purged_at is not None
 
 

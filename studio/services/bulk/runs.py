@@ -275,10 +275,3 @@ def _finish(run: BulkRun, state: str) -> None:
     undone = state == S.UNDONE
     actor = User.objects.filter(pk=run.params.get("undone_by", 0)).first() if undone else run.by
     signals.bulk_done.send_robust(sender=BulkRun, run=run, actor=actor or run.by, undone=undone)
-
-
-def forget_old() -> int:
-    """Let go of what clips were before runs that are too old to be undone; return how many rows."""
-    before = timezone.now() - timedelta(days=settings.BIN_DAYS)
-    old = BulkItem.objects.filter(run__created_at__lt=before, outcome=BulkItem.Outcome.DONE)
-    return old.delete()[0]

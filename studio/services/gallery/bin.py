@@ -12,7 +12,7 @@ purged; the row stays, for what it cost is part of the project's sums. Two rules
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -102,11 +102,12 @@ def delete_for_good(*, membership: Membership, clip: Generation) -> None:
     purge([clip])
 
 
-def purge_due() -> int:
-    """Remove the files of everything that was deleted BIN_DAYS ago; return how many clips."""
+def due() -> Iterator[Generation]:
+    """Yield the clips that were deleted BIN_DAYS ago and whose files nothing needs."""
     before = timezone.now() - timedelta(days=settings.BIN_DAYS)
     rows = Generation.objects.filter(deleted_at__lt=before, purged_at=None)
-    return _purge_all(rows)
+    for page in _not_needed(rows.select_related("project")):
+        yield from page
 
 
 def empty(*, project_pk: int, until: str) -> int:
@@ -116,12 +117,15 @@ def empty(*, project_pk: int, until: str) -> int:
 
 
 def _purge_all(rows: QuerySet[Generation]) -> int:
-    purged, after = 0, 0
+    return sum(purge(page) for page in _not_needed(rows))
+
+
+def _not_needed(rows: QuerySet[Generation]) -> Iterator[list[Generation]]:
+    after = 0
     while page := list(rows.filter(pk__gt=after).defer("raw_answer").order_by("pk")[:BATCH]):
         after = page[-1].pk
         needed = needed_by([clip.pk for clip in page])
-        purged += purge([clip for clip in page if clip.pk not in needed])
-    return purged
+        yield [clip for clip in page if clip.pk not in needed]
 
 
 def purge(clips: Sequence[Generation]) -> int:

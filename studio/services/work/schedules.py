@@ -23,8 +23,8 @@ SCHEDULES = {
     "digests": ("studio.tasks.send_digests", 10),
     # Actions on many clips whose worker was killed.
     "bulk": ("studio.tasks.resume_bulk", 1),
-    # Once a day: what has been in the bin long enough.
-    "bin": ("studio.tasks.purge_bin", 24 * 60),
+    # Once a day: what has been in the bin long enough, and what else is due.
+    "retention": ("studio.tasks.clear_up", 24 * 60),
 }
 APART = timedelta(seconds=30)
 

@@ -1,0 +1,1 @@
+"""What the studio lets go of by itself: when, in which order, and what never."""
