@@ -1,28 +1,34 @@
 """The one door to django-q2: put work in the queue once the current transaction has committed.
 
 A crash between the commit and the enqueue loses the task, not the work: the sweep looks for
-rows that wait and asks again.
+rows that wait and asks again. The same where the broker does not answer: what was committed stays,
+and nobody is told that it failed. Only for tasks that nothing asks for again is the error raised.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task, queue_size
+from redis.exceptions import RedisError
 
 from studio.models import ProviderAccount
+
+logger = logging.getLogger(__name__)
 
 # Tasks waiting at the broker before no more than one of these is asked for at a time. Clips being
 # fetched stop short of the rest, so that a thousand of them do not keep the next shot from being
 # sent; and one is always let in, so that a long line of sends does not keep clips from being fetched.
 CALLS_MOST = {"store_next": 10, "submit_next": 30, "send_webhooks": 2}
 QUEUE_FULL = 60
-
+# What neither the sweep nor a schedule asks for again.
+ASKED_ONCE = frozenset({"import_archive", "empty_bin"})
 
 _kept: dict[tuple[str, tuple[Any, ...]], None] | None = None
 
@@ -37,7 +43,12 @@ def _put(task: str, *args: Any) -> None:
         _kept[task, args] = None
         return
     name = ":".join([task, *map(str, args)])[:100]
-    async_task(f"studio.tasks.{task}", *args, task_name=name, save=False)
+    try:
+        async_task(f"studio.tasks.{task}", *args, task_name=name, save=False)
+    except (DatabaseError, RedisError) as error:
+        if task in ASKED_ONCE:
+            raise
+        logger.warning("%s could not be put in the queue: %s", name, error)
 
 
 @contextmanager
@@ -65,7 +76,11 @@ def call_for(task: str, *args: Any, times: int = 1) -> None:
 def _call_for(task: str, *args: Any, times: int) -> None:
     if _kept is not None:
         times = min(times, 1)
-    waiting = queue_size()
+    try:
+        waiting = queue_size()
+    except (DatabaseError, RedisError) as error:
+        logger.warning("the queue does not answer: %s", error)
+        return
     least = 1 if waiting < QUEUE_FULL else 0
     for _ in range(min(times, max(CALLS_MOST[task] - waiting, least))):
         enqueue(task, *args)
