@@ -288,7 +288,7 @@ def test_a_clip_that_leaves_a_living_view_with_its_verdict_leads_back(cast, clip
     )
     share, token = making.create_share(
         project=cast.project, by=cast.bob, source=making.Source(saved_view=view),
-        options=making.Options(may_decide=True),
+        options=making.Options(may_decide=True, shows_prompts=True),
     )  # fmt: skip
     client = browser_of(share, "Ingrid")
     data = {"verdict": "approved"}

@@ -26,7 +26,14 @@ from studio.models import Generation, Guest, Membership, Share
 from studio.models.generation import Verdict
 from studio.services.errors import StudioError
 from studio.services.sharing import guests, limits, speaking
-from studio.services.sharing.opening import SharedClip, comments_on, opened, shown, verdicts_on
+from studio.services.sharing.opening import (
+    Listing,
+    SharedClip,
+    comments_on,
+    listing,
+    opened,
+    verdicts_on,
+)
 from studio.views.guest_access import (
     GuestRequest,
     address_of,
@@ -41,6 +48,8 @@ from studio.views.guest_access import (
 )
 
 MAX_AT_MS = 2**31 - 1
+PAGE_SIZE = 60  # clips on one page of the contact sheet, and in the strip beside a clip
+MOST_PAGES = 10_000  # no share has so many: a larger number is a typing error
 # Programs that open links to show a preview of them are no visitors.
 PREVIEWERS = re.compile(
     r"bot\b|bot/|crawl|spider|preview|facebookexternalhit|whatsapp|slack|embed|fetch|curl|wget|python",
@@ -114,30 +123,21 @@ def open_share(request: GuestRequest, token: str) -> HttpResponseBase:
 def share_home(request: GuestRequest) -> HttpResponseBase:
     """Show the clips of a share as a contact sheet; a share of one clip is that clip's page."""
     count_page(request)
-    clips = shown(request.share, request.token)
-    if len(clips) == 1:
-        return HttpResponseRedirect(clips[0].url)
-    ctx = _share_context(request, clips) | {
-        "live": f"{request.home}changes/",
-        "cursor": _sheet_cursor(clips),
-    }
+    listed = listing(request.share, request.token)
+    ctx = _sheet_context(request, listed)
+    if len(listed) == 1 and ctx["clips"]:
+        return HttpResponseRedirect(ctx["clips"][0].url)
     return _visited(request, render(request, "share/home.html", ctx))
 
 
 @require_GET
 @behind_share
 def home_changes(request: GuestRequest) -> HttpResponseBase:
-    """Answer 204 while the contact sheet is as it was, else the sheet."""
-    clips = shown(request.share, request.token)
-    cursor = _sheet_cursor(clips)
-    if request.GET.get("since") == cursor:
+    """Answer 204 while this page of the contact sheet is as it was, else the page."""
+    ctx = _sheet_context(request, listing(request.share, request.token))
+    if request.GET.get("since") == ctx["cursor"]:
         return HttpResponse(status=204)
-    ctx = _share_context(request, clips) | {
-        "live": f"{request.home}changes/",
-        "cursor": cursor,
-        "oob": True,
-    }
-    return render(request, "share/_sheet.html", ctx)
+    return render(request, "share/_sheet.html", ctx | {"oob": True})
 
 
 @require_GET
@@ -159,38 +159,58 @@ def shared_clip_changes(request: GuestRequest, code: UUID) -> HttpResponseBase:
     return render(request, "share/_changes.html", ctx)
 
 
-def _share_context(request: GuestRequest, clips: list[SharedClip]) -> dict[str, Any]:
+def _share_context(request: GuestRequest, listed: Listing) -> dict[str, Any]:
     share = request.share
     return {
         "share": share,
         "home": request.home,
-        "clips": clips,
+        "total": len(listed),
         "heading": share.title or "Clips for you",
         "shared_by": share.created_by.name if share.shows_names else "",
-        "reviewed": sum(1 for clip in clips if clip.verdict) if share.may_decide else None,
+        "reviewed": listed.reviewed() if share.may_decide else None,
         "guest": request.guest,
         "is_member": _is_member(request),
     }
 
 
+def _sheet_context(request: GuestRequest, listed: Listing) -> dict[str, Any]:
+    """Return one page of the contact sheet; a page beyond the last is the last."""
+    last = max(-(-len(listed) // PAGE_SIZE), 1)
+    page = min(whole_number(request.GET.get("page"), most=MOST_PAGES) or 1, last)
+    start = (page - 1) * PAGE_SIZE
+    clips = listed.clips(start, start + PAGE_SIZE)
+    ctx = _share_context(request, listed) | {"clips": clips, "page": page, "pages": last}
+    ctx |= {"first": start + 1, "last": start + len(clips)}
+    ctx["cursor"] = _sheet_cursor(clips, len(listed), ctx["reviewed"])
+    ctx["live"] = f"{request.home}changes/?page={page}&"
+    return ctx
+
+
 def _clip_context(request: GuestRequest, row: Generation) -> dict[str, Any]:
     share = request.share
-    clips = shown(share, request.token)
-    place = next((index for index, clip in enumerate(clips) if clip.code == row.code), None)
+    listed = listing(share, request.token)
+    place = listed.place_of(row)
     if place is None:
         raise Http404("It is beyond what the share lists, or just left it.")
-    clip = clips[place]
+    start = max(place - PAGE_SIZE // 2, 0)
+    clips = listed.clips(start, start + PAGE_SIZE)
+    at = next((index for index, clip in enumerate(clips) if clip.code == row.code), None)
+    if at is None:
+        raise Http404("It just left the share.")
+    clip = clips[at]
     given = verdicts_on(share, row)
     mine = next((v.verdict for v in given if request.guest and v.guest_id == request.guest.pk), "")
-    return _share_context(request, clips) | {
+    return _share_context(request, listed) | {
+        "clips": clips,
         "clip": clip,
-        "several": len(clips) > 1,
-        "previous": clips[place - 1] if place else None,
-        "following": clips[place + 1] if place + 1 < len(clips) else None,
+        "several": len(listed) > 1,
+        "page": place // PAGE_SIZE + 1,
+        "previous": clips[at - 1] if at else None,
+        "following": clips[at + 1] if at + 1 < len(clips) else None,
         "comments": comments_on(share, row),
         "given": given,
         "mine": mine,
-        "live": f"{clip.url}changes/",
+        "live": f"{clip.url}changes/?",
         "cursor": _cursor(share, row),
     }
 
@@ -201,8 +221,8 @@ def _cursor(share: Share, row: Generation) -> str:
     return salted_hmac("studio.share.cursor", said).hexdigest()[:16]
 
 
-def _sheet_cursor(clips: list[SharedClip]) -> str:
-    said = repr([(c.code, c.name, c.verdict, c.comment_count) for c in clips])
+def _sheet_cursor(clips: list[SharedClip], total: int, reviewed: int | None) -> str:
+    said = repr([total, reviewed, [(c.code, c.name, c.verdict, c.comment_count) for c in clips]])
     return salted_hmac("studio.share.cursor", said).hexdigest()[:16]
 
 

@@ -20,7 +20,7 @@ from studio.media.tags import CannotTag, tagged_file, tagged_size
 from studio.models import Generation, Share
 from studio.services.files import local_copy
 from studio.services.sharing import guests
-from studio.services.sharing.opening import opened, shown
+from studio.services.sharing.opening import listing, opened
 from studio.services.sharing.telling import file_name, provenance_for
 from studio.views.guest_access import cookie_name
 from studio.views.media import KINDS
@@ -78,8 +78,7 @@ def _played(
     body = _open(file)
     bare = _bare(body) if content_type == "video/mp4" else body
     accel = None
-    local = _is_local(file)
-    if settings.STUDIO_ACCEL and local and bare is body:
+    if settings.STUDIO_ACCEL and _is_local(file) and bare is body:
         accel = f"{settings.STUDIO_ACCEL.rstrip('/')}/{file.name}"
     return ranged_file_response(
         request,
@@ -87,8 +86,7 @@ def _played(
         content_type=content_type,
         size=file.size,
         etag=etag,
-        # From a bucket each part costs a download of the whole, so it is sent in one.
-        cap=MAX_PART if local else None,
+        cap=MAX_PART,
         accel=accel,
         max_age=0,
     )
@@ -98,11 +96,13 @@ def _download(
     request: HttpRequest, share: Share, clip: Generation, token: str, etag: str
 ) -> HttpResponseBase:
     """Answer with a clip to be saved. Its tags say what the link shows and no more."""
-    place = next((c for c in shown(share, token) if c.code == clip.code), None)
+    listed = listing(share, token)
+    place = listed.place_of(clip)
     if place is None:
         raise NotOpened
+    [shown] = listed.clips(place, place + 1)
     # With the whole row: a page's clip has only the columns a page shows.
-    name, provenance = file_name(share, place), provenance_for(replace(place, generation=clip))
+    name, provenance = file_name(share, shown), provenance_for(replace(shown, generation=clip))
     body = _open(clip.clip)
     bare = _bare(body)
     size, tag = clip.clip.size, "bare"

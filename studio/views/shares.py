@@ -27,6 +27,7 @@ from studio.services.sharing.listing import (
     told_by_picture,
 )
 from studio.services.sharing.making import MOST_CLIPS, Source
+from studio.services.sharing.opening import kept_back
 
 SHOWN_ONCE = "share_shown_once"  # the session's place for a link between POST and page
 SHOWN_CLIPS = 24  # of what a chain or view opens, on the page that makes the link
@@ -106,6 +107,7 @@ def share_detail(request: StudioRequest, code: UUID) -> HttpResponse:
         "rest": count - len(clips_now),
         "chosen": chosen,
         "cards": 0 if share.shows_prompts else told_by_picture(clips_now),
+        "back": kept_back(share),
         "guests": list(share.guests.all()[:50]),
         "new_link": link if link_code == str(share.code) else "",
     }
@@ -203,11 +205,14 @@ def _of_collection(project: Project, raw: str) -> tuple[Source | None, str]:
     clips = list(
         _playing(project)
         .filter(collection_items__collection=collection)
-        .order_by("collection_items__position", "collection_items__pk")[:MOST_CLIPS]
+        .order_by("collection_items__position", "collection_items__pk")[: MOST_CLIPS + 1]
     )
     if not clips:
         return None, f"No clip of “{collection.title}” plays yet, so there is nothing to open."
-    return Source(clips=clips), ""
+    instead = "filter the gallery by the collection, save that as a view, and share the view."
+    if len(clips) > MOST_CLIPS:
+        return None, f"It has more clips than the {MOST_CLIPS} a link opens: {instead}"
+    return Source(clips=clips), f"It opens what is there now. To share what it becomes, {instead}"
 
 
 def _playing(project: Project) -> Any:
@@ -225,16 +230,19 @@ def _code(raw: str) -> UUID:
 
 def _preview(project: Project, source: Source) -> dict[str, Any]:
     """Return what the link would open, as the page shows it."""
+    back = 0
     if source.clips:
         clips, count = list(source.clips), len(source.clips)
     else:
         unsaved = Share(project=project, chain=source.chain, saved_view=source.saved_view)
         clips, count = opened_now(unsaved, SHOWN_CLIPS)
+        back = kept_back(unsaved)
     return {
         "clips": clips,
         "count": count,
         "rest": count - len(clips),
         "cards": told_by_picture(clips),
+        "back": back,
     }
 
 

@@ -1,21 +1,20 @@
-"""How much a link takes. What is kept is counted from its rows, by all processes together.
+"""How much a link takes, counted by all web processes together.
 
-Only page visits are counted in the cache: nothing is lost when one process counts for itself.
+What is kept is counted from its rows; page visits, of which nothing is kept, in studio.services.tally.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
 from studio.models import Comment, GivenVerdict, Guest, Share
+from studio.services import tally
 from studio.services.errors import StudioError
 
 VISITS_A_MINUTE = 120  # pages opened from one address
@@ -41,15 +40,7 @@ class TooMuch(StudioError):
 
 def count_visit(share: Share, address: str) -> None:
     """Count a page opened from an address. Raises TooMuch."""
-    minute = int(timezone.now().timestamp()) // 60
-    who = sha256(address.encode()).hexdigest()[:16]
-    key = f"share-visits:{share.pk}:{who}:{minute}"
-    cache.add(key, 0, timeout=120)
-    try:
-        count = cache.incr(key)
-    except ValueError:  # just thrown out of a full cache
-        return
-    if count > VISITS_A_MINUTE:
+    if tally.count_this_minute(f"share {share.code} {address}") > VISITS_A_MINUTE:
         raise TooMuch(
             f"More than {VISITS_A_MINUTE} pages were opened within a minute. Wait a minute, then reload."
         )

@@ -9,8 +9,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from studio.models import Generation, Guest, Project, Share
-from studio.models.generation import State
-from studio.services.sharing.opening import opened
+from studio.services.sharing.opening import TITLE_CARD, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +88,8 @@ def shares_with(clip: Generation) -> list[Share]:
 
 
 def told_by_picture(clips: Sequence[Generation]) -> int:
-    """Count previs cards: without a picture to start from, what they show is the prompt itself."""
-    return sum(
-        clip.provider == "previs"
-        and not any(
-            (
-                clip.start_keyframe_id,
-                clip.end_keyframe_id,
-                clip.start_generation_id,
-                clip.end_generation_id,
-            )
-        )
-        for clip in clips
-        if clip.state == State.SUCCEEDED
-    )
+    """Count title cards: without a picture to start from, what Previs shows is the prompt itself."""
+    return Generation.objects.filter(TITLE_CARD, pk__in=[clip.pk for clip in clips]).count()
 
 
 def opened_now(share: Share, most: int) -> tuple[list[Generation], int]:

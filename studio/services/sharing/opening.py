@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from studio.models.generation import GenerationQuerySet, State, Verdict
 from studio.services.chains import path_of
 from studio.services.review.drawing import describe_drawing
 from studio.services.review.mentions import TOKEN, typed_text
-from studio.services.sharing.making import MOST_CLIPS
 from studio.services.sharing.saved import matching
 
 # What a guest's page reads of a row; the rest of a wide table stays where it is.
@@ -25,6 +24,17 @@ COLUMNS = (
     "loop", "duration_ms", "duration_s", "clip", "poster", "strip", "charged", "actual_microusd",
     "estimated_microusd",
 )  # fmt: skip
+
+
+# What Previs draws without a picture to start from: the prompt itself, in letters.
+TITLE_CARD = Q(
+    provider="previs",
+    start_keyframe=None,
+    end_keyframe=None,
+    start_generation=None,
+    end_generation=None,
+)
+MOST_SHOWN = 5000  # of a saved view; what is chosen by hand is less
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +115,24 @@ def opened(share: Share) -> GenerationQuerySet:
     """Return the clips a share opens at this moment, in the order guests see them.
 
     Only playing clips that are neither archived nor in the bin, whatever the share was made for.
-    One query, one more a branch for a chain.
+    A saved view keeps title cards back unless the link shows prompts: they are the prompt, and
+    whoever made the link was not there to see them come. One query, one more a branch for a chain.
     """
     if share.chain_id is not None:
         return _playing(share, _of_chain(share))
     if share.saved_view is not None:
-        return _playing(share, matching(share.saved_view))
-    rows = Share.generations.through.objects.filter(share_id=share.pk, generation=OuterRef("pk"))
+        rows = _playing(share, matching(share.saved_view))
+        return rows if share.shows_prompts else rows.exclude(TITLE_CARD)
+    places = Share.generations.through.objects.filter(share_id=share.pk, generation=OuterRef("pk"))
     chosen = Generation.objects.filter(shares=share.pk)
-    return _playing(share, chosen.order_by(Subquery(rows.values("pk")[:1])))
+    return _playing(share, chosen.order_by(Subquery(places.values("pk")[:1])))
+
+
+def kept_back(share: Share) -> int:
+    """Count the title cards a share of a saved view keeps back; one query at most."""
+    if share.saved_view is None or share.shows_prompts:
+        return 0
+    return _playing(share, matching(share.saved_view)).filter(TITLE_CARD).count()
 
 
 def _playing(share: Share, rows: GenerationQuerySet) -> GenerationQuerySet:
@@ -136,18 +155,52 @@ def _in_order(places: dict[int, int]) -> Case:
     return Case(*(When(pk=pk, then=Value(place)) for pk, place in places.items()))
 
 
-def shown(share: Share, token: str) -> list[SharedClip]:
-    """Return all clips of a share as guests see them, at most MOST_CLIPS; four queries."""
-    rows = opened(share).only(*COLUMNS)
-    if share.shows_names:
-        rows = rows.select_related("by").only(*COLUMNS, "by__name")
-    listed = list(rows[:MOST_CLIPS])
-    verdicts = _verdicts(share, listed)
-    counts = _comment_counts(share, listed)
-    return [
-        _as_shown(share, token, place, row, verdicts.get(row.pk, ""), counts.get(row.pk, 0))
-        for place, row in enumerate(listed, 1)
-    ]
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All clips of a share in the order guests see them; what a page shows of them is read by place."""
+
+    share: Share
+    token: str
+    pks: tuple[int, ...]
+    verdicts: dict[int, str]  # by key: what this share's guests say, taken together
+
+    def __len__(self) -> int:
+        return len(self.pks)
+
+    def place_of(self, clip: Generation) -> int | None:
+        """Return the clip's place, from 0; None when it is not, or no longer, in the share."""
+        return self.pks.index(clip.pk) if clip.pk in self.pks else None
+
+    def clips(self, start: int, stop: int) -> list[SharedClip]:
+        """Return the clips from one place up to another; two queries for any number."""
+        wanted = self.pks[start:stop]
+        rows = Generation.objects.only(*COLUMNS)
+        if self.share.shows_names:
+            rows = rows.select_related("by").only(*COLUMNS, "by__name")
+        found = rows.in_bulk(wanted)
+        listed = [(place, found[pk]) for place, pk in enumerate(wanted, start + 1) if pk in found]
+        counts = _comment_counts(self.share, [row for _, row in listed])
+        return [
+            _as_shown(
+                self.share,
+                self.token,
+                place,
+                row,
+                self.verdicts.get(row.pk, ""),
+                counts.get(row.pk, 0),
+            )
+            for place, row in listed
+        ]
+
+    def reviewed(self) -> int:
+        """Count the clips this share's guests have decided about."""
+        return len(self.verdicts.keys() & set(self.pks))
+
+
+def listing(share: Share, token: str) -> Listing:
+    """Return which clips a share shows at this moment, at most MOST_SHOWN; two queries."""
+    rows = opened(share).values_list("pk", flat=True)
+    return Listing(share, token, tuple(rows[:MOST_SHOWN]), _verdicts(share))
 
 
 def _as_shown(
@@ -287,11 +340,10 @@ def _given(share: Share) -> QuerySet[GivenVerdict]:
     return GivenVerdict.objects.filter(guest__share=share.pk, current=True).exclude(verdict="")
 
 
-def _verdicts(share: Share, rows: Iterable[Generation]) -> dict[int, str]:
+def _verdicts(share: Share) -> dict[int, str]:
     """Return each clip's verdict by this share's guests: one objection outweighs approvals."""
     said: dict[int, str] = {}
-    given = _given(share).filter(generation__in=[row.pk for row in rows])
-    for clip, verdict in given.values_list("generation", "verdict"):
+    for clip, verdict in _given(share).values_list("generation", "verdict"):
         if said.get(clip) != Verdict.NEEDS_CHANGES:
             said[clip] = verdict
     return said
