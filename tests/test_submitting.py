@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import OperationalError
 from django.utils import timezone
 
 from studio import lifecycle
@@ -451,6 +452,41 @@ def test_an_answer_after_giving_up_keeps_the_job_findable(project, emulator, ask
     submit_raises(give_up)
     submit_next(shot.account_id)
     assert (again(shot).state, again(shot).provider_job_id) == (State.ABANDONED, "job-1")
+
+
+def test_an_answer_is_recorded_although_the_database_is_away_for_a_while(
+    project, emulator, asked, monkeypatch
+):
+    """At AI/ML API nobody could find the job again: neither an order number nor a list."""
+    shot = queue_shot(project, account_at(emulator, "aimlapi"))
+    record, away = submitting.record_submitted, iter(range(3))
+
+    def unsteady(*args):
+        if next(away, None) is not None:
+            raise OperationalError("the connection is closed")
+        return record(*args)
+
+    monkeypatch.setattr(submitting, "record_submitted", unsteady)
+    monkeypatch.setattr(submitting, "RECORD_AGAIN_S", 0)
+    assert submit_next(shot.account_id).startswith("sent")
+    row = again(shot)
+    assert (row.state, row.provider_job_id) == (State.RUNNING, emulator.jobs()[0].id)
+
+
+def test_an_answer_that_cannot_be_recorded_is_in_the_log(project, emulator, asked, monkeypatch):
+    shot = queue_shot(project, account_at(emulator, "aimlapi"))
+
+    def gone(*args):
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(submitting, "record_submitted", gone)
+    monkeypatch.setattr(submitting, "RECORD_WITHIN_S", 0)
+    told = []
+    monkeypatch.setattr(submitting.logger, "error", lambda text, *args: told.append(text % args))
+    with pytest.raises(OperationalError):
+        submit_next(shot.account_id)
+    assert emulator.jobs()[0].id in told[0]
+    assert again(shot).state == State.SUBMITTING, "the next worker looks at what may have left"
 
 
 def test_an_answer_that_comes_after_the_lease_is_still_recorded(
