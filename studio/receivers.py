@@ -17,6 +17,7 @@ from django.dispatch import receiver
 
 from studio import signals
 from studio.models import Chain, Membership, Notification
+from studio.services.money import warnings
 from studio.services.news import happenings
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,13 @@ def note_endings(**said: Any) -> None:
 @aside
 def note_queued(**said: Any) -> None:
     happenings.shots_queued(said["generations"], said["actor"])
+
+
+@receiver(signals.shots_queued)
+@aside
+def note_budgets(**said: Any) -> None:
+    for warning in warnings.due(said["generations"]):
+        happenings.budget_warned(warning)
 
 
 @receiver(signals.comment_made)

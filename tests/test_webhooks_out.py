@@ -14,8 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from studio import lifecycle, signals, tasks
-from studio.models import Activity, Notification, Webhook, WebhookDelivery
+from studio import ledger, lifecycle, signals, tasks
+from studio.models import Activity, Generation, Notification, Project, Webhook, WebhookDelivery
 from studio.models.generation import State
 from studio.services.errors import StudioError
 from studio.services.news import deliveries, posting, webhooks
@@ -128,13 +128,19 @@ def test_each_kind_has_its_type_and_the_documentation_all_of_them(cast, receiver
         None, generation=clip, verdict="approved", actor=cast.alice, guest=None, comment=None
     )
     comment(cast)
+    Project.objects.filter(pk=cast.project.pk).update(budget_microusd=10)
+    cast.project.refresh_from_db()
+    make_generation(cast.project, state=State.QUEUED, by=cast.bob, estimated_microusd=9)
+    shot = Generation.objects.latest("pk")
+    ledger.reserve([shot])
+    signals.shots_queued.send_robust(None, generations=[shot], actor=cast.bob)
     tasks.send_webhooks()
     said = {json.loads(body)["type"]: json.loads(body)["data"] for _, body in receiver.got}
     assert set(said) == set(TYPES.values())
     assert said["clip.failed"]["failure"] == {"code": "refused", "text": "The model refused it."}
     assert said["clip.verdict"]["verdict"]["verdict"] == "approved"
     assert said["clip.finished"]["clip"]["duration_ms"] == 1000
-    assert re.findall(r"^\| `(clip\.\w+)`", DOCS.read_text(), re.M) == list(TYPES.values())
+    assert re.findall(r"^\| `(\w+\.\w+)`", DOCS.read_text(), re.M) == list(TYPES.values())
 
 
 def test_what_it_cost_is_told_where_it_is_wanted(cast, receiver):

@@ -18,14 +18,15 @@ REASONS = (
     ("verdict", "Somebody judges my clip"),
     ("finished", "My shot is ready"),
     ("failed", "My shot failed"),
-    ("spend", "Spending: somebody asks, or answers me"),
+    ("spend", "Spending: somebody asks, answers me, or a budget is nearly used"),
 )
 KINDS = (
     ("finished", "A clip is finished"),
     ("failed", "A shot failed"),
     ("verdict", "A verdict is given"),
     ("comment", "A comment is made"),
-    (PRICES, "With each of them, what the clip cost"),
+    ("spend", "80 % of a budget is used"),
+    (PRICES, "With each clip, what it cost"),
 )
 
 

@@ -53,7 +53,7 @@ def announce(activities: Sequence[Activity]) -> int:
     if not wanted:
         return 0
     loaded = Activity.objects.select_related(
-        "generation__project", "generation__by", "comment", "actor"
+        "project", "generation__project", "generation__by", "comment", "actor"
     ).defer("generation__raw_answer")
     by_pk = loaded.in_bulk([activity.pk for _, activity in wanted])
     return _write([(hook, by_pk[activity.pk]) for hook, activity in wanted])

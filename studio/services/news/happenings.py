@@ -27,6 +27,7 @@ from studio.models import (
     User,
 )
 from studio.models.generation import State
+from studio.services.money.warnings import Warning
 from studio.services.news import deliveries
 from studio.services.news.activity import Kind, Reason, Telling, owners, record, short, tell
 from studio.services.news.lines import TAKEN_BACK, VERDICTS, clips_in_words
@@ -349,3 +350,25 @@ def spend_decided(request: SpendRequest, actor: User) -> None:
         request=str(request.code),
     )
     tell([(request.by_id, activity, Reason.SPEND)], but=actor.pk)
+
+
+def budget_warned(warning: Warning) -> None:
+    """Tell the owners, and whoever it is whose own budget it is, that most of it is used."""
+    budget, person = warning.budget, warning.person
+    whose = f"{person.name} has used" if person else "The project has used"
+    which = "their own budget" if person else "its budget"
+    activity = record(
+        Kind.SPEND,
+        project_id=warning.project_id,
+        text=f"{whose} {warning.percent} % of {which} for {budget.month}: "
+        f"{money(budget.spent)} of {money(budget.limit)}",
+        warned=warning.key,
+        month=warning.month,
+        whose=person.name if person else "",
+        percent=warning.percent,
+        spent_microusd=budget.spent,
+        limit_microusd=budget.limit,
+    )
+    told = [*([person.pk] if person else []), *owners(warning.project_id)]
+    tell([(pk, activity, Reason.SPEND) for pk in told])
+    deliveries.announce([activity])

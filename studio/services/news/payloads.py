@@ -15,17 +15,21 @@ TYPES = {
     "failed": "clip.failed",
     "verdict": "clip.verdict",
     "comment": "clip.comment",
+    "spend": "budget.warning",
 }
 TEST_TYPE = "test"
 
 
 def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
     """Return the message for one activity. Its generation, its project and comment are loaded.
+    A budget's has no generation.
 
     No prompt, no media address that opens without signing in, no key; money only with `prices`.
     """
     clip = activity.generation
-    assert clip is not None
+    if clip is None:
+        said = {"project": _project(activity.project), "budget": _budget(activity)}
+        return _message(TYPES[activity.kind], said, activity.at.isoformat())
     data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip)}
     if activity.kind == Activity.Kind.FAILED:
         data["failure"] = {"code": clip.failure_code, "text": activity.text}
@@ -83,6 +87,17 @@ def _clip(clip: Generation) -> dict[str, Any]:
         "height": clip.height,
         "url": absolute(clip.get_absolute_url()),
     }
+
+
+def _budget(activity: Activity) -> dict[str, Any]:
+    """What is used of which budget. A person is named, not addressed."""
+    told = ("month", "percent", "spent_microusd", "limit_microusd")
+    page = f"{activity.project.get_absolute_url()}spend/"
+    own = {
+        "of": "person" if activity.data["whose"] else "project",
+        "person": activity.data["whose"],
+    }
+    return own | {name: activity.data[name] for name in told} | {"url": absolute(page)}
 
 
 def _voice(activity: Activity) -> dict[str, Any]:
