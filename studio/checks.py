@@ -23,6 +23,21 @@ def queue_retry_is_above_timeout(app_configs: Any, **kwargs: Any) -> list[CheckM
 
 
 @register(Tags.security, deploy=True)
+def tls_is_told_by_a_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Without its header the studio cannot send those who come by plain http to https."""
+    if not settings.BEHIND_TLS or settings.PROXIES:
+        return []
+    return [
+        Warning(
+            "STUDIO_PUBLIC_URL is https, and no proxy is believed: plain http is not sent on to "
+            "https, and everybody who signs in seems to come from the proxy's address.",
+            hint="Set STUDIO_PROXIES to the number of proxies in front, such as 1.",
+            id="studio.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def several_machines_share_a_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """PostgreSQL without Redis means each process counts sign-in attempts for itself."""
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") or settings.REDIS_URL:

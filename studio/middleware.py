@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class ContentSecurityPolicyMiddleware:
-    """The content security policy header, from settings.SECURE_CSP.
+    """The content security policy, from settings.SECURE_CSP, and what else browsers are told.
 
     The setting has the form Django 6 reads, so that its own middleware can take over.
     """
@@ -29,6 +29,9 @@ class ContentSecurityPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        # No other site shows our pictures, clips or answers within its own pages.
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
 

@@ -148,8 +148,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "studio.middleware.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -384,8 +384,13 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
-SECURE_SSL_REDIRECT = False  # the proxy that ends TLS does this; inside, traffic is plain
-SILENCED_SYSTEM_CHECKS = ["security.W008"]  # which asks for that redirect
+if BEHIND_TLS:
+    # The prefix: a browser takes them from this very host and by TLS only.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+# Only a proxy knows whether a browser came by TLS; without one this would turn in circles.
+SECURE_SSL_REDIRECT = BEHIND_TLS and PROXIES > 0
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked from inside
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # studio.W002 says the same, and what to do
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
@@ -402,9 +407,21 @@ SECURE_CSP = {
     "font-src": ["'self'"],
     "connect-src": ["'self'"],
     "form-action": ["'self'"],
+    "object-src": ["'none'"],
     "base-uri": ["'none'"],
     "frame-ancestors": ["'none'"],
 }
+# What a page may ask the browser for: nothing but what the player and the copy buttons use.
+PERMISSIONS_POLICY = ", ".join(
+    [f"{feature}=(self)" for feature in ("autoplay", "clipboard-write", "fullscreen")]
+    + [
+        f"{feature}=()"
+        for feature in (
+            "accelerometer", "browsing-topics", "camera", "display-capture", "geolocation",
+            "gyroscope", "hid", "magnetometer", "microphone", "midi", "payment", "serial", "usb",
+        )
+    ]
+)  # fmt: skip
 
 # ---- Mail ------------------------------------------------------------------------------
 EMAIL_URL = env.str("EMAIL_URL", default="")
