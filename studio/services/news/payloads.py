@@ -28,8 +28,8 @@ def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
     """
     clip = activity.generation
     if clip is None:
-        said = {"project": _project(activity.project), "budget": _budget(activity)}
-        return _message(TYPES[activity.kind], said, activity.at.isoformat())
+        of_budget = {"project": _project(activity.project), "budget": _budget(activity)}
+        return _message(TYPES[activity.kind], of_budget, activity.at.isoformat())
     data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip)}
     if activity.kind == Activity.Kind.FAILED:
         data["failure"] = {"code": clip.failure_code, "text": activity.text}
