@@ -9,7 +9,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_cool_off
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -24,6 +24,7 @@ from studio.models import Membership, User
 from studio.services import people, sso, two_factor
 from studio.services.errors import StudioError
 from studio.services.news import digest
+from studio.services.signing_in import authenticate_in_turn
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 COUNT_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -59,7 +60,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _door(request, form=form)
     if form.is_valid():
-        user = authenticate(request, **form.cleaned_data)
+        user = authenticate_in_turn(request, **form.cleaned_data)
         if user is not None:
             # By way of a code, where that is on.
             return cast(HttpResponse, perform_login(request, user, redirect_url=next_page(request)))

@@ -16,7 +16,6 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -28,6 +27,7 @@ from studio.forms.two_factor import PasswordForm
 from studio.models import User
 from studio.services import sso
 from studio.services.errors import StudioError
+from studio.services.signing_in import authenticate_in_turn
 from studio.views.account import next_page, tries_left
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def link(request: HttpRequest) -> HttpResponseBase:
     ctx = {"form": form, "email": waiting["email"], "name": settings.SSO_NAME}
     if request.method == "POST" and form.is_valid():
         credentials = {"username": waiting["email"], "password": form.cleaned_data["password"]}
-        user = authenticate(request, **credentials)
+        user = authenticate_in_turn(request, **credentials)
         if isinstance(user, User):
             del request.session[WAITING]
             try:
