@@ -35,6 +35,7 @@ from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 from studio.queue import enqueue
 from studio.services.doors import clear_trouble, make_door, pause
 from studio.services.work import balances, recovery
+from studio.services.work.clock import follow_clock
 from studio.services.work.outcomes import (
     MEDIA_GRACE,
     WATCHED_COLUMNS,
@@ -91,6 +92,7 @@ class _Watch:
 def run_slice(slice_s: float = SLICE_S, *, linger_s: float = LINGER_S) -> str:
     """Look after everything in flight for one slice. Returns what happened, in a sentence."""
     token = sweep_token()
+    follow_clock()
     accounts = _take_leases(token)
     if not accounts:
         return "busy: another sweep is running"
@@ -155,6 +157,7 @@ class _Slice:
 
     def _care(self) -> bool:
         """Renew the leases, and look after what is stuck. False when every lease is gone."""
+        follow_clock()
         if not self._leaving:
             for account in _take_leases(self._token):
                 self._watches.setdefault(account.pk, _Watch(account))
