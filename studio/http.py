@@ -21,6 +21,7 @@ from studio.models import Generation, Membership, Project, User
 from studio.services import two_factor
 
 P = ParamSpec("P")
+MAX_PK = 2**63 - 1  # what a database keeps as a key
 
 
 class StudioRequest(HttpRequest):
@@ -55,8 +56,7 @@ def signed_in(view: View[P]) -> Callable[..., HttpResponseBase]:
                 return ask_for_two_factor(request)
             return view(request, *args, **kwargs)
         if request.htmx:
-            page = urlsplit(request.htmx.current_url or "/")
-            back = page.path + (f"?{page.query}" if page.query else "")
+            back = _page_of(request.htmx)
             return HttpResponseClientRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
         back = request.get_full_path() if request.method == "GET" else "/"
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
@@ -83,6 +83,15 @@ def ask_for_two_factor(request: HttpRequest) -> HttpResponseBase:
     if request.headers.get("HX-Request"):
         return HttpResponseClientRedirect(where)
     return HttpResponseRedirect(where)
+
+
+def _page_of(htmx: HtmxDetails) -> str:
+    """Return the path and query of the page a fragment was asked from; "/" where that is unreadable."""
+    try:
+        page = urlsplit(htmx.current_url or "/")
+    except ValueError:
+        return "/"
+    return page.path + (f"?{page.query}" if page.query else "")
 
 
 def project_for(request: StudioRequest, code: UUID, *, may: str = "see") -> Project:

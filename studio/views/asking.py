@@ -12,9 +12,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from studio import concepts as camera
+from studio.forms.gallery import whole_number
 from studio.forms.joining import FIELDS
 from studio.forms.shot import ShotDraft, draft_for, read_draft
-from studio.http import StudioRequest, project_for, signed_in
+from studio.http import MAX_PK, StudioRequest, project_for, signed_in
 from studio.models import Generation, Project, SpendRequest, User
 from studio.services.errors import StudioError
 from studio.services.money import asking
@@ -110,12 +111,11 @@ def _decided(request: StudioRequest, found: SpendRequest, do: str, note: str) ->
         raise StudioError(f"“{do[:20]}” is nothing that can be done with a request.")
     draft, errors = _draft(found)
     _, drafting, offer = plan(draft, errors)
-    most = request.POST.get("most", "")
     made: list[Generation] = asking.approve(
         request=found,
         by=request.user,
         note=note,
-        most_microusd=int(most) if most.isdecimal() else 0,
+        most_microusd=whole_number(request.POST.get("most"), most=MAX_PK) or 0,
         microusd=_price(draft, drafting, offer),
         buy=lambda: buy(
             project=found.project, by=found.by, draft=draft, errors=errors, approved=True

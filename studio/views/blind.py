@@ -12,7 +12,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from studio.http import StudioRequest, project_for, signed_in
+from studio.forms.gallery import whole_number
+from studio.http import MAX_PK, StudioRequest, project_for, signed_in
 from studio.models import BlindTest
 from studio.services.errors import StudioError
 from studio.services.library import blind
@@ -59,10 +60,10 @@ def blind_list(request: StudioRequest, code: UUID) -> HttpResponse:
 def blind_test(request: StudioRequest, code: UUID) -> HttpResponse:
     """The next pair to judge; when all are judged, or the test is closed, the result."""
     test = _test(request, code)
-    after = request.GET.get("after", "0")
     pair = None
     if test.closed_at is None:
-        pair = blind.next_pair(test, request.user, after=int(after) if after.isdecimal() else 0)
+        after = whole_number(request.GET.get("after"), most=MAX_PK) or 0
+        pair = blind.next_pair(test, request.user, after=after)
     ctx = {
         "test": test,
         "can_close": _may_close(request, test),
@@ -86,8 +87,8 @@ def blind_test(request: StudioRequest, code: UUID) -> HttpResponse:
 def judge_pair(request: StudioRequest, code: UUID) -> HttpResponse:
     """Take one vote and go on to the next pair."""
     test = _test(request, code)
-    number = request.POST.get("pair", "")
-    pair = test.pairs.filter(pk=int(number)).first() if number.isdecimal() else None
+    number = whole_number(request.POST.get("pair"), most=MAX_PK) or 0
+    pair = test.pairs.filter(pk=number).first()
     if pair is None:
         raise Http404("No such pair.")
     pair.test = test

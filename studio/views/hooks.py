@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from studio.forms.gallery import whole_number
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import State
 from studio.queue import wake_sweep
@@ -26,10 +27,10 @@ MAX_BODY_BYTES = 256 * 1024
 def provider_hook(request: HttpRequest, provider: str, token: UUID) -> HttpResponse:
     """Set a known job's next poll to now. Replays are harmless, unknown jobs are ignored."""
     account = ProviderAccount.objects.filter(provider=provider, webhook_token=token).first()
-    length = request.headers.get("Content-Length", "")
+    length = whole_number(request.headers.get("Content-Length"), most=MAX_BODY_BYTES)
     if account is None:
         return HttpResponse(status=404)
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+    if length is None:
         return HttpResponse(status=413)
     try:
         with open_door(account, account.dialect) as door:

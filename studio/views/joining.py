@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
+from studio.forms.gallery import whole_number
 from studio.forms.joining import Joining, find_clip, find_still
 from studio.forms.shot import End, ShotDraft, draft_for
 from studio.models import Generation, Project, Segment, User
@@ -65,9 +66,10 @@ def edited(draft: ShotDraft, do: str, by: User) -> ShotDraft:
     clip = draft.start.generation
     if verb == "fresh":
         return draft.with_end("start", End())
-    if verb != "earlier" or clip is None or not what.isdigit():
+    frames = whole_number(what, most=99)
+    if verb != "earlier" or clip is None or frames is None:
         return draft
-    still = drift.earlier_frame(clip=clip, frames=int(what[:2]), by=by)
+    still = drift.earlier_frame(clip=clip, frames=frames, by=by)
     # The very same picture may be known as a frame of another clip; then it is a still like any.
     own = still.grabbed_from_id == clip.pk
     return draft.with_end("start", End(still, clip if own else None))

@@ -9,12 +9,14 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
+from studio.forms.gallery import whole_number
 from studio.http import StudioRequest, project_for, signed_in
 from studio.models import Preset, Project
 from studio.services.errors import StudioError
 from studio.services.library import presets, prompts
 
 MOST_QUERY_CHARS = 200
+MOST_PAGES = 9_999
 
 
 @require_safe
@@ -22,8 +24,7 @@ MOST_QUERY_CHARS = 200
 def library(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code, may="create")
     query = request.GET.get("q", "")[:MOST_QUERY_CHARS].strip()
-    page = request.GET.get("page", "1")
-    number = int(page) if page.isdecimal() and 0 < int(page) < 10_000 else 1
+    number = whole_number(request.GET.get("page"), most=MOST_PAGES) or 1
     known, more = prompts.known_prompts(
         project=project, user=request.user, query=query, page=number
     )

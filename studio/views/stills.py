@@ -19,8 +19,9 @@ from django.views.decorators.http import (
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import trigger_client_event
 
+from studio.forms.gallery import whole_number
 from studio.forms.still import CropForm
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import MAX_PK, StudioRequest, project_for, signed_in, wants_partial
 from studio.media.images import MAX_UPLOAD_BYTES, ImageRefused
 from studio.models import Generation, Keyframe, Project
 from studio.models.project import ASPECT_RATIOS
@@ -71,10 +72,10 @@ def still_list(request: StudioRequest, code: UUID) -> HttpResponse:
 
 
 def _page(request: StudioRequest, project: Project) -> dict[str, Any]:
-    before = request.GET.get("before", "")
     rows = Keyframe.objects.filter(project=project).order_by("-pk")
-    if before.isdigit() and len(before) < 18:
-        rows = rows.filter(pk__lt=int(before))
+    before = whole_number(request.GET.get("before"), most=MAX_PK)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
     page = list(rows[: PAGE_SIZE + 1])
     more = f"?before={page[PAGE_SIZE - 1].pk}" if len(page) > PAGE_SIZE else ""
     page = page[:PAGE_SIZE]

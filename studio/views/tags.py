@@ -10,7 +10,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
-from studio.http import StudioRequest, generation_for, project_for, signed_in, wants_partial
+from studio.forms.gallery import whole_number
+from studio.http import MAX_PK, StudioRequest, generation_for, project_for, signed_in, wants_partial
 from studio.models import Tag
 from studio.services.errors import StudioError
 from studio.services.gallery import tags
@@ -88,7 +89,7 @@ def _change(request: StudioRequest, tag: Tag) -> str:
         return f"“{tag.name}” is off every clip."
     if raw := request.POST.get("into", ""):
         rows = Tag.objects.filter(project=tag.project_id)
-        into = rows.filter(pk=int(raw)).first() if raw.isdigit() and len(raw) < 18 else None
+        into = rows.filter(pk=whole_number(raw, most=MAX_PK) or 0).first()
         if into is None:
             raise StudioError("Choose another tag of this project to merge into.", field="into")
         tags.merge(tag=tag, into=into)
