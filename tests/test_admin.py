@@ -547,7 +547,8 @@ def test_the_buttons_take_a_post_a_known_name_and_the_right(client, cast):
         not in client.get(f"/admin/studio/share/{share.pk}/change/").content.decode()
     )
     allow(cast.dave, "change_share")
-    assert client.post(f"{address}/revoke/").status_code == 302
+    assert "cannot be taken back" in client.post(f"{address}/revoke/").content.decode()
+    assert client.post(f"{address}/revoke/", {"confirmed": "1"}).status_code == 302
 
 
 def test_the_buttons_are_safe_from_other_sites(root, cast):

@@ -84,6 +84,16 @@ def make_cast_elsewhere():
     return Elsewhere
 
 
+def test_filters_count_when_asked_and_cells_name_their_column(client, root, cast):
+    make_generation(cast.project, state="failed", failure_text="<No>.")
+    make_generation(cast.project)
+    page = client.get(LIST, {"_facets": "True"}).content.decode()
+    assert "Finished (2)" in page
+    assert "Failed (1)" in page
+    assert 'data-heading="State"' in page
+    assert "&lt;No&gt;." in page and "<No>" not in page
+
+
 def test_search_reads_title_prompt_job_and_whole_code(client, root, cast):
     wanted = make_generation(
         cast.project, title="Keeper", prompt="A lamp over the sea", provider_job_id="job-4711"

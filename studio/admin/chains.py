@@ -21,6 +21,7 @@ from studio.admin.base import (
     link,
     moment,
 )
+from studio.admin.filters import ProjectFilter
 from studio.models import Chain, Export, Segment
 from studio.templatetags.studio_tags import timecode
 
@@ -78,7 +79,7 @@ def export_chip(export: Export) -> SafeString:
 class ChainAdmin(StudioAdmin[Chain]):
     title = "Chains"
     list_display = ("title", "project_link", "clips", "films", "branch", "by", "created")
-    list_filter = ("project", "created_at")
+    list_filter = (ProjectFilter, "created_at")
     list_select_related = ("project", "created_by", "branched_from")
     search_fields = ("title", "project__name")
     code_columns = ("code",)

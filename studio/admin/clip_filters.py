@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from studio.models import Generation, Project
+from studio.admin.filters import OneOf
 from studio.models.generation import ACTIVE_STATES, MOVING_STATES, TERMINAL_STATES, Charged, State
 from studio.providers.catalog import SPECS
 from studio.services.accounts import provider_label
@@ -32,20 +31,6 @@ AGES = {
 }
 
 
-class OneOf(admin.SimpleListFilter):
-    """A filter with one value at a time; an unknown value filters nothing."""
-
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
-        raise NotImplementedError
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Generation]
-    ) -> QuerySet[Generation]:
-        value = self.value()
-        known = {str(choice) for choice, _ in self.lookup_choices}
-        return self.chosen(queryset, value) if value in known else queryset
-
-
 class StandsFilter(OneOf):
     title = "where it stands"
     parameter_name = "stands"
@@ -54,7 +39,7 @@ class StandsFilter(OneOf):
         listed = [(key, text) for key, (text, _) in STANDS.items()]
         return [*listed, ("unkept", "Rendered, not kept")]
 
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         if value == "unkept":
             return queryset.filter(UNKEPT)
         return queryset.filter(state__in=sorted(STANDS[value][1]))
@@ -67,7 +52,7 @@ class AgeFilter(OneOf):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(key, text) for key, (text, _) in AGES.items()]
 
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(created_at__lt=timezone.now() - AGES[value][1])
 
 
@@ -78,7 +63,7 @@ class ChargedFilter(OneOf):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(value or "pending", str(text)) for value, text in Charged.choices]
 
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(charged="" if value == "pending" else value)
 
 
@@ -90,7 +75,7 @@ class ProviderFilter(OneOf):
         slugs = dict.fromkeys(spec.provider for spec in SPECS.values())
         return [(slug, provider_label(slug)) for slug in slugs]
 
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(provider=value)
 
 
@@ -101,27 +86,5 @@ class ArchivedFilter(OneOf):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("no", "In the gallery"), ("yes", "Archived")]
 
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(archived_at__isnull=value == "no")
-
-
-class ProjectFilter(OneOf):
-    """A project by id; listed are those that are not archived, newest first."""
-
-    title = "project"
-    parameter_name = "project__id__exact"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rows = Project.objects.active().values_list("pk", "name")[:30]
-        listed = [(str(pk), name) for pk, name in rows]
-        asked = request.GET.get(self.parameter_name, "")
-        if asked.isdigit() and asked not in dict(listed):
-            listed += [(asked, name) for name in _name(Project, asked)]
-        return listed
-
-    def chosen(self, queryset: QuerySet[Generation], value: str) -> QuerySet[Generation]:
-        return queryset.filter(project=int(value))
-
-
-def _name(model: type[Project], pk: str) -> list[str]:
-    return list(model.objects.filter(pk=pk).values_list("name", flat=True))

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, ReadOnlyInline, chip, link, tell, when
+from studio.admin.filters import ProjectFilter, when_empty
 from studio.models import (
     BulkItem,
     BulkRun,
@@ -52,7 +53,7 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         "who",
         "created",
     )
-    list_filter = ("state", "action", "project")
+    list_filter = ("state", "action", ProjectFilter)
     list_select_related = ("project", "by")
     search_fields = ("by__name", "by__email", "project__name", "failure_text")
     code_columns = ("code",)
@@ -110,7 +111,7 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
 class TagAdmin(ReadOnlyAdmin[Tag]):
     title = "Tags"
     list_display = ("name", "project_link", "clips", "created")
-    list_filter = ("project",)
+    list_filter = (ProjectFilter,)
     list_select_related = ("project",)
     search_fields = ("name", "project__name")
     ordering = ("name", "pk")
@@ -149,7 +150,10 @@ class CollectionItemInline(ReadOnlyInline[CollectionItem, Collection]):
 class CollectionAdmin(ReadOnlyAdmin[Collection]):
     title = "Collections"
     list_display = ("title_shown", "standing", "project_link", "clips", "who", "created")
-    list_filter = (("archived_at", admin.EmptyFieldListFilter), "project")
+    list_filter = (
+        when_empty("archived_at", "standing", empty="Open", filled="Deleted"),
+        ProjectFilter,
+    )
     list_select_related = ("project", "created_by")
     search_fields = ("title", "note", "project__name", "created_by__name")
     code_columns = ("code",)
@@ -185,7 +189,7 @@ class CollectionAdmin(ReadOnlyAdmin[Collection]):
 class SavedViewAdmin(ReadOnlyAdmin[SavedView]):
     title = "Saved views"
     list_display = ("name", "project_link", "who", "seen_by", "query", "created")
-    list_filter = ("shared", "project")
+    list_filter = ("shared", ProjectFilter)
     list_select_related = ("project", "owner")
     search_fields = ("name", "query", "project__name", "owner__name")
     code_columns = ("code",)

@@ -28,11 +28,11 @@ from studio.admin.clip_filters import (
     AgeFilter,
     ArchivedFilter,
     ChargedFilter,
-    ProjectFilter,
     ProviderFilter,
     StandsFilter,
 )
 from studio.admin.events import TONES, EventInline
+from studio.admin.filters import ProjectFilter
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services.accounts import provider_label

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from studio.admin.base import ReadOnlyAdmin, ReadOnlyInline, chip, link
+from studio.admin.filters import when_empty
 from studio.models import BlindPair, BlindTest, FavouritePrompt, Preset
 from studio.services.library.blind import contender_name
 
@@ -70,7 +71,7 @@ class BlindTestAdmin(ReadOnlyAdmin[BlindTest]):
 
     title = "Blind tests"
     list_display = ("title_", "in_project", "created_by", "pairs", "state", "created_at")
-    list_filter = (("closed_at", admin.EmptyFieldListFilter), "created_at")
+    list_filter = (when_empty("closed_at", "standing", empty="Open", filled="Closed"), "created_at")
     search_fields = ("title", "project__name")
     code_columns = ("code",)
     list_select_related = ("project", "created_by")

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, chip, dollars, link
+from studio.admin.filters import ProjectFilter
 from studio.models import LedgerEntry, SpendRequest
 
 TONES = {
@@ -28,7 +29,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
 
     title = "Ledger"
     list_display = ("at", "what", "amount", "clip", "who", "in_project", "account", "month")
-    list_filter = ("kind", "month", "account", "project")
+    list_filter = ("kind", "month", "account", ProjectFilter)
     search_fields = ("generation__title", "user__name", "project__name", "note")
     list_select_related = ("generation", "user", "project", "account")
     date_hierarchy = "at"
@@ -66,7 +67,7 @@ class SpendRequestAdmin(ReadOnlyAdmin[SpendRequest]):
 
     title = "Spend requests"
     list_display = ("asked_by", "in_project", "amount", "answer", "decided_by", "created_at")
-    list_filter = ("state", "created_at", "project")
+    list_filter = ("state", "created_at", ProjectFilter)
     search_fields = ("by__name", "project__name", "reason", "decision_note")
     list_select_related = ("by", "project", "decided_by")
     code_columns = ("code",)

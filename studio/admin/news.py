@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, chip, link, moment, tell, when
+from studio.admin.filters import ProjectFilter, when_empty
 from studio.models import Activity, Notification, Webhook, WebhookDelivery
 from studio.services.news import deliveries
 from studio.services.news.lines import line_of
@@ -26,7 +27,7 @@ class ActivityAdmin(ReadOnlyAdmin[Activity]):
 
     title = "Activity"
     list_display = ("said", "kind", "project_link", "who", "clip", "happened")
-    list_filter = ("kind", "project", "at")
+    list_filter = ("kind", ProjectFilter, "at")
     search_fields = ("text", "guest_name", "actor__name", "project__name", "generation__title")
     code_columns = ("code",)
     date_hierarchy = "at"
@@ -68,8 +69,8 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     list_display = ("person", "said", "reason", "standing", "created")
     list_filter = (
         "reason",
-        ("read_at", admin.EmptyFieldListFilter),
-        ("mailed_at", admin.EmptyFieldListFilter),
+        when_empty("read_at", "read", empty="Unread", filled="Read"),
+        when_empty("mailed_at", "mailed", empty="Not mailed", filled="Mailed"),
         "created_at",
     )
     search_fields = ("user__name", "user__email", "activity__text")
@@ -108,7 +109,11 @@ class WebhookAdmin(ReadOnlyAdmin[Webhook]):
 
     title = "Webhooks"
     list_display = ("host", "standing", "project_link", "kinds_said", "by", "unsent", "created")
-    list_filter = ("enabled", ("failing_since", admin.EmptyFieldListFilter), "project")
+    list_filter = (
+        "enabled",
+        when_empty("failing_since", "answers", empty="Answers", filled="Does not answer"),
+        ProjectFilter,
+    )
     list_select_related = ("project", "created_by")
     search_fields = ("url", "project__name", "created_by__name")
     code_columns = ("code",)

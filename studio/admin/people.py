@@ -27,6 +27,7 @@ from studio.admin.base import (
     when,
 )
 from studio.admin.confirming import Question, asked
+from studio.admin.filters import ProjectFilter
 from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
 from studio.services import people, two_factor
@@ -268,7 +269,7 @@ class MembershipAdmin(ReadOnlyAdmin[Membership]):
 class InviteAdmin(ReadOnlyAdmin[Invite]):
     title = "Invites"
     list_display = ("note_or_role", "project_link", "role", "standing", "by", "used", "created")
-    list_filter = ("role", "project")
+    list_filter = ("role", ProjectFilter)
     list_select_related = ("project", "created_by", "used_by")
     search_fields = ("note", "project__name", "used_by__name", "used_by__email")
     date_hierarchy = "created_at"

@@ -11,6 +11,7 @@ from django.utils.text import Truncator
 
 from studio import lifecycle
 from studio.admin.base import ReadOnlyAdmin, chip, link
+from studio.admin.filters import when_empty
 from studio.models import Comment, GivenVerdict, Seen
 from studio.models.generation import Verdict
 from studio.services.review.drawing import describe_drawing
@@ -25,8 +26,8 @@ class CommentAdmin(ReadOnlyAdmin[Comment]):
     title = "Comments"
     list_display = ("said", "who", "clip", "at", "resolved", "created")
     list_filter = (
-        ("resolved_at", admin.EmptyFieldListFilter),
-        ("guest_name", admin.EmptyFieldListFilter),
+        when_empty("resolved_at", "resolved", empty="Open", filled="Resolved"),
+        when_empty("guest_name", "said by", empty="Members", filled="Guests"),
         "created_at",
     )
     search_fields = ("text", "guest_name", "author__name", "author__email", "generation__title")

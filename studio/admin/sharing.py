@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, chip, link, tell
 from studio.admin.confirming import Question, asked
+from studio.admin.filters import ProjectFilter, ShareProjectFilter, when_empty
 from studio.models import Guest, Share
 from studio.services.sharing import making
 from studio.services.sharing.listing import standing
@@ -27,10 +28,10 @@ class ShareAdmin(ReadOnlyAdmin[Share]):
         "expires",
     )  # fmt: skip
     list_filter = (
-        ("revoked_at", admin.EmptyFieldListFilter),
+        when_empty("revoked_at", "standing", empty="Not revoked", filled="Revoked"),
         *RIGHTS,
         *SHOWS,
-        "project",
+        ProjectFilter,
     )
     list_select_related = ("project", "chain", "saved_view", "created_by")
     search_fields = ("title", "project__name", "created_by__name")
@@ -129,7 +130,7 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
 
     title = "Guests"
     list_display = ("name", "share_link", "project_link", "comment_count", "seen_at", "created_at")
-    list_filter = ("share__project", "created_at")
+    list_filter = (ShareProjectFilter, "created_at")
     list_select_related = ("share__project",)
     search_fields = ("name", "share__title", "share__project__name")
     fields = ("name", "share_link", "project_link", "seen_at", "created_at")

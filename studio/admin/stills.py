@@ -14,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, file_view, link, picture
+from studio.admin.filters import ProjectFilter
 from studio.models import Generation, Keyframe
 from studio.templatetags.studio_tags import timecode
 
@@ -27,7 +28,7 @@ class KeyframeAdmin(ReadOnlyAdmin[Keyframe]):
         "thumb", "called", "project_link", "size", "weight", "uses", "source", "by", "created",
     )  # fmt: skip
     list_display_links = ("called",)
-    list_filter = ("project", "content_type", "created_at")
+    list_filter = (ProjectFilter, "content_type", "created_at")
     search_fields = ("name", "project__name", "sha256")
     code_columns = ("code",)
     date_hierarchy = "created_at"
