@@ -12,6 +12,7 @@ class StudioConfig(AppConfig):
 
     def ready(self) -> None:
         from studio import checks, receivers  # noqa: F401 (importing registers them)
+        from studio.operations import tasks  # noqa: F401 (importing registers its receivers)
         from studio.search import migrating  # noqa: F401 (importing registers it)
 
 

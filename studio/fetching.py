@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from studio.operations.context import about
 from studio.providers.base import (
     Job,
     NotFound,
@@ -132,7 +133,8 @@ class Fetcher:
 
     async def _fetch_one(self, row: Watched) -> None:
         try:
-            answer = Answer(row, await self._door.afetch(row.provider_job_id))
+            with about(clip=row.code):
+                answer = Answer(row, await self._door.afetch(row.provider_job_id))
         except ProviderError as error:
             answer = Answer(row, None, error)
         except Exception as error:

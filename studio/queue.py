@@ -19,6 +19,7 @@ from django_q.tasks import async_task, queue_size
 from redis.exceptions import RedisError
 
 from studio.models import ProviderAccount
+from studio.operations.context import facts
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ def _put(task: str, *args: Any) -> None:
         return
     name = ":".join([task, *map(str, args)])[:100]
     try:
-        async_task(f"studio.tasks.{task}", *args, task_name=name, save=False)
+        # The group is only a name here: whoever reads the log finds the request that asked for it.
+        request = facts().get("request", "")
+        async_task(f"studio.tasks.{task}", *args, task_name=name, save=False, group=request)
     except (DatabaseError, RedisError) as error:
         if task in ASKED_ONCE:
             raise

@@ -147,6 +147,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
+    "studio.operations.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "studio.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -316,6 +317,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+DEFAULT_EXCEPTION_REPORTER_FILTER = "studio.reporting.SecretsFilter"
 CSRF_FAILURE_VIEW = "studio.views.errors.csrf_failure"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
@@ -462,13 +464,22 @@ if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(
         f"STUDIO_LOG_LEVEL is {LOG_LEVEL!r}; it must be DEBUG, INFO, WARNING or ERROR."
     )
+LOG_FORMAT = env.str("STUDIO_LOG", default="").lower() or "text"
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured(f"STUDIO_LOG is {LOG_FORMAT!r}; it must be text or json.")
+# A line for each request and task is for programs, and for who looks closely.
+_each = LOG_LEVEL if LOG_FORMAT == "json" or LOG_LEVEL in {"DEBUG", "ERROR"} else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "studio.operations.logs.TextFormatter"},
+        "json": {"()": "studio.operations.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "loggers": {
         "studio": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        "studio.operations": {"level": _each},
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # A wrong form (422) is an answer, not trouble; only 5xx are said.
         "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
@@ -476,6 +487,11 @@ LOGGING = {
         "axes": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },
 }
+
+# ---- Watching ----------------------------------------------------------------------------
+METRICS_TOKEN = env.str("STUDIO_METRICS_TOKEN", default="")
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="") or "production"
 
 # ---- Limits ----------------------------------------------------------------------------
 GALLERY_PAGE_SIZE = 60

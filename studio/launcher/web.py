@@ -30,3 +30,12 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 def post_fork(server: Any, worker: Any) -> None:
     """Tie each worker to gunicorn's own process."""
     die_with(worker.ppid)
+
+
+def when_ready(server: Any) -> None:
+    """Have gunicorn's own lines look as the studio's do. The studio is loaded by now."""
+    import logging
+
+    (ours,) = logging.getLogger("studio").handlers
+    for handler in server.log.error_log.handlers:
+        handler.setFormatter(ours.formatter)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count
 from django.utils import timezone
@@ -43,6 +44,7 @@ class Watched:
     raw_status: str
     submitted_at: datetime | None
     deadline_at: datetime | None
+    code: UUID
 
 
 WATCHED_COLUMNS = tuple(Watched.__dataclass_fields__)

@@ -23,6 +23,7 @@ from studio.leases import claim_work, kept_lease, release_work, renew_work
 from studio.media.video import first_frame, last_frame
 from studio.models import Generation, Keyframe
 from studio.models.generation import Charged, State
+from studio.operations.context import about
 from studio.previs import PrevisShot, RenderCancelled, render_shot
 from studio.queue import call_for, enqueue
 from studio.services import disk
@@ -91,6 +92,7 @@ def _render(pk: int) -> str:
     try:
         # The first frame may take longer than a lease: depth comes before it, and reports nothing.
         with (
+            about(clip=generation.code),
             kept_lease(pk, token=token, state=State.RUNNING, seconds=LEASE_S),
             ends(generation) as (start, end),
         ):

@@ -33,6 +33,7 @@ from studio.models.generation import (
     preview_path,
     strip_path,
 )
+from studio.operations.context import about
 from studio.providers.base import NotFound, ProviderError
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 from studio.queue import call_for, enqueue
@@ -101,7 +102,8 @@ def store_clip(pk: int) -> str:
         if token is None:
             return "skipped: not waiting to be stored"
         generation = Generation.objects.select_related("project", "account").get(pk=pk)
-        with kept_lease(pk, token=token, state=State.STORING, seconds=LEASE_S):
+        lease = kept_lease(pk, token=token, state=State.STORING, seconds=LEASE_S)
+        with about(clip=generation.code), lease:
             return _store(generation, token)
 
 

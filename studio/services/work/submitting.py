@@ -18,6 +18,7 @@ from studio.leases import kept_lease
 from studio.lifecycle import SENDING
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import AT_PROVIDER_STATES, Charged, State
+from studio.operations.context import about
 from studio.providers.base import (
     AlreadySubmitted,
     AuthFailed,
@@ -90,7 +91,8 @@ def submit_next(account_pk: int, *, only: Collection[int] | None = None) -> str:
         return _refused(generation, token, str(error))
     if spec.local:
         return _start_local(generation)
-    with kept_lease(pk, token=token, state=State.SUBMITTING, seconds=LEASE_S):
+    lease = kept_lease(pk, token=token, state=State.SUBMITTING, seconds=LEASE_S)
+    with about(clip=generation.code), lease:
         return _send(generation, spec, token)
 
 
