@@ -105,6 +105,8 @@ document.addEventListener("focusin", (event) => {
 document.addEventListener("focusout", stop);
 document.documentElement.addEventListener("pointerleave", stop);
 document.addEventListener("visibilitychange", stop);
+// A card that was swapped while it played takes its video away: let go of that too.
+document.body.addEventListener("htmx:afterSettle", () => playing && !playing.isConnected && stop());
 
 // ---- Keys: arrows move between cards, 1 to 5 rate, 0 clears -------------------------------------
 document.addEventListener("keydown", (event) => {
