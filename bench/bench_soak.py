@@ -1,12 +1,17 @@
 """Thousands of shots over all dialects, with 10 % of every fault at once, on both databases.
 
-    python -m bench.bench_soak              300 shots on each database
-    python -m bench.bench_soak --full       2,000 shots on each database
+    python -m bench.bench_soak              300 shots on each database, then a minute of chaos
+    python -m bench.bench_soak --full       2,000 shots on each, then 2,000 in ten minutes of chaos
     python -m bench.bench_soak --shots 50 --rate 0.2 --seed 3
+    python -m bench.bench_soak --chaos --minutes 10         the chaos alone
 
 Real workers, the emulated providers, and waits made short. At the end every shot has ended or
 visibly waits for a person, none is lost, none was bought twice, and no request broke a schema;
 otherwise the run says what is wrong and ends with 1. Posters and previews are left out.
+
+In the chaos the whole studio runs, people ask for the shots in its pages, and beside the providers'
+faults its processes are killed, PostgreSQL and Redis restarted, the disk filled, the clock set wrong
+and the network cut, at random moments (bench/chaos). The servers and the disk are the run's own.
 """
 
 from __future__ import annotations
@@ -18,11 +23,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import django
 
+from bench.chaos.disk import Disk
+from bench.chaos.run import run_chaos
+from bench.chaos.servers import Postgres, Redis
 from bench.fleet import DATABASES, ROOT, Cluster, prepare, quiet, tidy, wait_until
 from tests.emulator import Emulator
 
@@ -106,16 +115,92 @@ def soak_apart(database: str, arguments: list[str]) -> bool:
     return result["ended"] and not result["problems"]
 
 
+def run_chaos_here(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the chaos of one database in this process, on servers of its own."""
+    with tempfile.TemporaryDirectory(prefix="bench-chaos-") as name, ExitStack() as stack:
+        folder = Path(name)
+        postgres = redis = None
+        environment = {
+            "DJANGO_SETTINGS_MODULE": "studio.settings", "STUDIO_LOG_LEVEL": "WARNING",
+            "STUDIO_DATA_DIR": str(folder / "studio"), "CHAOS_CLOCK": str(folder / "clock"),
+            "DATABASE_URL": "", "REDIS_URL": "",
+        }  # fmt: skip
+        if options.database != "sqlite":
+            redis = Redis(folder)
+            stack.callback(redis.stop)
+            postgres = Postgres(folder)
+            stack.callback(postgres.stop, "immediate")
+            environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
+        os.environ.update(environment)
+        disk = Disk(folder / "studio")
+        stack.callback(disk.remove)
+        django.setup()
+        quiet()
+        return run_chaos(
+            shots=options.shots, minutes=options.minutes, rate=options.rate,
+            seed=options.seed, disk=disk, log=options.log or folder / "log",
+            postgres=postgres, redis=redis,
+        )  # fmt: skip
+
+
+def chaos_apart(database: str, options: argparse.Namespace, shots: int, minutes: float) -> bool:
+    """Run one database's chaos in a process of its own and print it; return whether all is well."""
+    command = [
+        sys.executable, "-m", "bench.bench_soak", "--chaos", "--here", "--shots", str(shots),
+        "--minutes", str(minutes), "--rate", str(options.rate), "--seed", str(options.seed),
+        "--database", "sqlite" if database == "SQLite" else "postgresql",
+    ]  # fmt: skip
+    if options.log:
+        command += ["--log", f"{options.log}-{database.partition(' ')[0].lower()}"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(f"{database}: the chaos ended with {done.returncode}")
+        return False
+    result = json.loads(done.stdout.splitlines()[-1])
+    for line in told(database, result):
+        print(line)
+    return not result["problems"]
+
+
+def told(database: str, result: dict[str, Any]) -> list[str]:
+    """Return a chaos run in words, a line each."""
+
+    def listed(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+    return [
+        f"{database}, chaos: {result['shots']} shots in {result['took']:.0f} s, "
+        f"{result['requests']} requests to providers, {result['faults']} of them met one of "
+        f"{result['kinds']} faults",
+        f"  brought: {listed(result['brought'])}",
+        f"  answers to the forms: {listed(result['posts'])}; to looks at the gallery: "
+        f"{listed(result['looks'])}",
+        f"  quiet {result['quiet_after']:.0f} s after the last fault: {listed(result['states'])}",
+        f"  {result['bought']} bought, {result['duplicates']} of them twice, "
+        f"{result['violations']} requests against a schema, {result['ledger']} ledger rows, "
+        f"{result['left']} files left in the making",
+        f"  errors in the studio's log: {listed(result['said']) or 'none'}",
+        f"  a new shot of every kind, asked for then, was there after {result['proof']:.1f} s",
+        *(f"  WRONG: {problem}" for problem in result["problems"][:20]),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bench_soak")
-    parser.add_argument("--full", action="store_true", help="2,000 shots")
+    parser.add_argument("--full", action="store_true", help="2,000 shots, ten minutes of chaos")
+    parser.add_argument("--chaos", action="store_true", help="the chaos alone")
     parser.add_argument("--shots", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=0, help="of chaos")
     parser.add_argument("--rate", type=float, default=0.1, help="of every fault, 0 to 1")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
+    parser.add_argument("--log", type=Path, help="keep what the studio said in the chaos")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     shots = options.shots or (2000 if options.full else 300)
+    if options.here and options.chaos:
+        print(json.dumps(run_chaos_here(options)))
+        return
     if options.here:
         django.setup()
         quiet()
@@ -126,7 +211,11 @@ def main() -> None:
         name for name in DATABASES
         if options.database is None or name.lower().startswith(options.database)
     ]  # fmt: skip
-    results = [soak_apart(database, arguments) for database in wanted]
+    results = [] if options.chaos else [soak_apart(database, arguments) for database in wanted]
+    minutes = options.minutes or (10 if options.full else 1)
+    # As many a minute as in the full run, unless told otherwise.
+    asked = options.shots or int(200 * minutes)
+    results += [chaos_apart(database, options, asked, minutes) for database in wanted]
     if not all(results):
         sys.exit(1)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from studio.models import Generation
+from django.conf import settings
+from django.db.models import Sum
+
+from studio import ledger
+from studio.models import Generation, LedgerEntry, Project, ProviderAccount
 from studio.models.generation import TERMINAL_STATES, Charged, State
+from studio.services.money.budgets import account_budget, month_budget
 from studio.services.work import storing
 from tests.emulator import FAULTS
 from tests.emulator.world import EmulatedJob
@@ -60,11 +66,75 @@ def _of_job(rows: dict[str, Generation], job: EmulatedJob) -> list[str]:
     if row.provider_job_id not in ("", job.id):
         return [f"shot {row.pk} watches {row.provider_job_id}, but {job.id} was bought for it"]
     if row.provider_job_id == "" and row.state != State.UNCERTAIN:
-        return [f"shot {row.pk} is {row.state} and lost its job {job.id}"]
+        return [f"shot {row.pk} is {row.state} and lost its job {job.id}{_history(row)}"]
     paid = not job.outcome and job.phase == "done"
+    if row.state in (State.QUEUED, State.CANCELLED):
+        return [f"shot {row.pk} is {row.state} although {job.id} was bought for it"]
     if paid and row.state in TERMINAL_STATES and row.charged == Charged.NO:
         return [f"shot {row.pk} says it was not charged, but job {job.id} was rendered"]
     return []
+
+
+def _history(row: Generation) -> str:
+    events = row.events.order_by("pk").values_list("at", "new", "reason")
+    return "".join(f"\n    {at:%H:%M:%S.%f} {new}: {reason}" for at, new, reason in events)
+
+
+def ledger_rows() -> list[tuple[Any, ...]]:
+    """Return every row of the ledger as it stands, oldest first."""
+    return list(LedgerEntry.objects.order_by("pk").values_list())
+
+
+def find_money_problems(earlier: Sequence[Sequence[tuple[Any, ...]]] = ()) -> list[str]:
+    """Return where the ledger does not add up to what the shots say.
+
+    `earlier`: what `ledger_rows` returned at moments before; all of it must still be there.
+    """
+    problems = []
+    rows = {row[0]: row for row in ledger_rows()}
+    for number, seen in enumerate(earlier, 1):
+        changed = sum(rows.get(row[0]) != row for row in seen)
+        if changed:
+            problems.append(f"{changed} ledger rows seen at look {number} changed or are gone")
+    sums = LedgerEntry.objects.order_by().values_list("generation").annotate(Sum("microusd"))
+    held = dict(sums)
+    due: dict[int, int] = {}
+    for shot in Generation.objects.defer("raw_answer", "prompt", "sent_prompt"):
+        due[shot.pk] = ledger.due(shot)
+        if held.get(shot.pk, 0) != due[shot.pk]:
+            problems.append(
+                f"shot {shot.pk} ({shot.state}, charged {shot.charged or 'not told'}) counts "
+                f"{held.get(shot.pk, 0)} micro-USD in the ledger, {due[shot.pk]} by its row"
+            )
+    shots = Generation.objects.order_by()
+    for project in Project.objects.all():
+        owed = sum(due[pk] for pk in shots.filter(project=project).values_list("pk", flat=True))
+        if month_budget(project).spent != owed:
+            problems.append(f"{project}: the budget says {month_budget(project).spent}, not {owed}")
+    for account in ProviderAccount.objects.all():
+        owed = sum(due[pk] for pk in shots.filter(account=account).values_list("pk", flat=True))
+        if account_budget(account).spent != owed:
+            problems.append(f"{account}: its sum is {account_budget(account).spent}, not {owed}")
+    return problems
+
+
+def find_file_problems() -> list[str]:
+    """Return which kept files are not whole, belong to nobody, or are missing."""
+    problems = []
+    wanted = set()
+    for row in Generation.objects.filter(state=State.SUCCEEDED).defer("raw_answer"):
+        wanted |= {str(file) for file in (row.clip, row.poster, row.strip, row.preview) if file}
+        try:
+            content = Path(row.clip.path).read_bytes()
+        except OSError:
+            problems.append(f"shot {row.pk} has no clip")
+            continue
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            problems.append(f"the clip of shot {row.pk} is not what was measured")
+    media = Path(settings.MEDIA_ROOT)
+    found = {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()}
+    problems += [f"{name} is missing" for name in sorted(wanted - found)]
+    return problems + [f"{name} belongs to no clip" for name in sorted(found - wanted)]
 
 
 def tally() -> dict[str, int]:

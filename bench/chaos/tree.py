@@ -1,0 +1,90 @@
+"""The real studio as one process tree, and any process of it by its place."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from bench.fleet import ROOT
+
+Family = dict[int, list[int]]
+
+
+def _families() -> Family:
+    """Return the children of every process of the machine."""
+    found: Family = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            found.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    return found
+
+
+def _is(pid: int, word: str) -> bool:
+    try:
+        return word in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+class Tree:
+    """A `manage.py studio`, started again by hand only after `kill("launcher")`."""
+
+    def __init__(self, environment: dict[str, str], port: int, log: IO[str]) -> None:
+        self._environment = environment
+        self._log = log
+        self.port = port
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "studio", "--port", str(self.port)],
+            cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def places(self) -> dict[str, list[int]]:
+        """Return the pids by what they are; an empty list where nobody is just now."""
+        families = _families()
+        children = families.get(self._process.pid, [])
+        web = [pid for pid in children if _is(pid, "gunicorn")]
+        work = [pid for pid in children if _is(pid, "qcluster")]
+        sentinels = [pid for parent in work for pid in families.get(parent, [])]
+        return {
+            "web server": web,
+            "web worker": [pid for parent in web for pid in families.get(parent, [])],
+            "cluster": work,
+            "sentinel": sentinels,
+            "worker": [pid for parent in sentinels for pid in families.get(parent, [])],
+        }
+
+    def kill(self, place: str, chance: random.Random) -> bool:
+        """SIGKILL one process of this place; False when there is none."""
+        pids = self.places()[place]
+        if not pids:
+            return False
+        try:
+            os.kill(chance.choice(pids), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill_all(self) -> list[int]:
+        """SIGKILL the launcher, and return what of its tree is left when it is gone: nothing."""
+        pids = [pid for found in self.places().values() for pid in found]
+        self._process.kill()
+        self._process.wait(30)
+        return pids
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(30)
