@@ -73,6 +73,7 @@ urlpatterns = [
     *urls_sign_in.urlpatterns,
 ]
 
+handler400 = "studio.views.errors.bad_request"
 handler403 = "studio.views.errors.forbidden"
 handler404 = "studio.views.errors.not_found"
 handler500 = "studio.views.errors.server_error"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from django.test import Client
 
 from studio.models import BlindTest, Tag
 from studio.services.accounts import ensure_accounts
+from studio.views import errors
 from tests.factories import make_previs
 from tests.people import make_cast, make_person
 
 pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
 # Digits to str.isdigit(), and no number to int(): superscripts, and more than Python reads.
 NO_NUMBERS = ("²", "9" * 5000, "٣", "9" * 19, "-1", "")
 
@@ -55,6 +59,36 @@ def test_a_length_that_is_no_number_is_refused(client):
     address = f"/hooks/{account.provider}/{account.webhook_token}/"
     answer = client.post(address, b"{}", content_type="application/json", CONTENT_LENGTH="\xb2")
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"name=" + b"x" * 6 * 2**20, "longer than 5 MB"),
+        (b"name=1&" * 1100, "At most 1000 fields"),
+    ],
+)
+def test_more_than_a_form_holds_is_refused_with_the_limit(alice, body, said):
+    kind = "application/x-www-form-urlencoded"
+    answer = alice.post("/projects/", body, content_type=kind)
+    assert (answer.status_code, said in answer.content.decode()) == (400, True)
+
+
+def test_too_many_files_are_refused_with_the_limit(alice, cast):
+    files = [BytesIO(b"x") for _ in range(101)]
+    answer = alice.post(f"/p/{cast.project.code}/stills/", {"stills": files})
+    assert (answer.status_code, "At most 100 files" in answer.content.decode()) == (400, True)
+
+
+def test_a_broken_upload_is_refused_with_a_sentence(alice, cast):
+    kind = "multipart/form-data; boundary="
+    answer = alice.post(f"/p/{cast.project.code}/stills/", b"--", content_type=kind, headers=HTMX)
+    assert (answer.status_code, answer.content.decode()) == (400, errors.UNREADABLE)
+
+
+def test_an_unknown_host_is_refused_with_what_would_allow_it(alice):
+    answer = alice.get("/", headers={"Host": "evil.example"})
+    assert (answer.status_code, "STUDIO_HOSTS" in answer.content.decode()) == (400, True)
 
 
 @pytest.mark.parametrize("page", ["http://[", "//[::"])

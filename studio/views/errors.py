@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import (
+    DisallowedHost,
+    PermissionDenied,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 NOT_HERE = "This is not here any more, or you are not a member of its project."
 FORBIDDEN = "Your role in this project does not reach this far. Ask an owner of it."
 BROKEN = "Something went wrong here. Nothing was lost; try again in a moment."
+UNREADABLE = "What was sent was incomplete or garbled. Nothing was saved; go back and try again."
 STALE = "This page was open too long. Reload it and try again."
 
 
@@ -17,6 +25,28 @@ def _answer(request: HttpRequest, template: str, text: str, status: int) -> Http
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
         return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
     return render(request, template, {"text": text}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, "400.html", _unreadable(exception), 400)
+
+
+def _unreadable(exception: Exception | None) -> str:
+    """Say what is wrong with a request that no view has seen, and what is allowed."""
+    back = "Nothing was saved; go back, where what you wrote still is, and send less."
+    if isinstance(exception, RequestDataTooBig):
+        megabytes = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) // 2**20
+        return f"The form is longer than {megabytes} MB, the most that is taken beside its files. {back}"
+    if isinstance(exception, TooManyFilesSent):
+        return f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files are taken at once. {back}"
+    if isinstance(exception, TooManyFieldsSent):
+        return f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields are taken at once. {back}"
+    if isinstance(exception, DisallowedHost):
+        return (
+            "The studio does not answer under this address. Whoever runs it can add the host’s name "
+            "to STUDIO_HOSTS."
+        )
+    return UNREADABLE
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
