@@ -33,7 +33,8 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # untyped package
         self._made: tuple[int, Any] = (0, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_lock": None, "_made": (0, None)}
+        state: dict[str, Any] = super().__getstate__()
+        return state | {"_lock": None, "_made": (0, None)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
