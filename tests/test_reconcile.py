@@ -96,6 +96,17 @@ def test_where_nothing_can_be_listed_a_person_decides(project, emulator, asked, 
     assert next_look(shot) is None
 
 
+def test_a_job_whose_answer_came_late_is_watched_where_nothing_can_be_listed(
+    project, emulator, asked
+):
+    shot = lost(project, emulator, "aimlapi")
+    (job,) = emulator.jobs()
+    Generation.objects.filter(pk=shot.pk).update(provider_job_id=job.id)
+    make_due(shot)
+    assert reconcile_account(shot.account_id) == 1
+    assert (again(shot).state, again(shot).provider_job_id) == (State.RUNNING, job.id)
+
+
 def test_two_like_shots_never_share_a_job(project, emulator, asked):
     first = lost(project, emulator, "luma", prompt="The same ridge")
     second = lost(project, emulator, "luma", prompt="The same ridge")

@@ -506,6 +506,25 @@ def test_an_answer_that_comes_after_the_lease_is_still_recorded(
     assert (again(shot).state, again(shot).provider_job_id) == (State.RUNNING, "job-1")
 
 
+def test_an_answer_that_comes_when_it_is_back_in_line_is_not_asked_for_again(
+    project, emulator, asked, submit_raises
+):
+    shot = queue_shot(project, account_at(emulator, "apiframe"))
+
+    def slowly(request: object) -> Job:
+        lapse(shot)
+        recovery.revive()
+        assert again(shot).state == State.QUEUED
+        return Job("job-1", Status.QUEUED)
+
+    submit_raises(slowly)
+    submit_next(shot.account_id)
+    assert (again(shot).state, again(shot).provider_job_id) == (State.QUEUED, "job-1")
+    submit_raises(AssertionError("sent a second time"))
+    assert submit_next(shot.account_id) == "sent before: job-1"
+    assert (again(shot).state, again(shot).provider_job_id) == (State.RUNNING, "job-1")
+
+
 # ---- After a worker died ----------------------------------------------------------------
 
 

@@ -51,7 +51,12 @@ def reconcile_account(account_pk: int) -> int:
     Generation.objects.filter(pk__in=[row.pk for row in rows], state=State.UNCERTAIN).update(
         next_poll_at=now + NO_ANSWER
     )
-    found = 0
+    found = sum(
+        _arrived(row, row.provider_job_id, None, "its answer came late")
+        for row in rows
+        if row.provider_job_id
+    )
+    rows = [row for row in rows if not row.provider_job_id]
     for model in sorted({row.model for row in rows}):
         found += _reconcile_model(
             rows[0].account, model, [row for row in rows if row.model == model]

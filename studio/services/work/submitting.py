@@ -43,7 +43,7 @@ from studio.services.money.budgets import account_sent
 from studio.services.money.offers import pictures_reachable
 from studio.services.requests import Side, build_request, cut_end
 from studio.services.work.line import next_in_line, sendable, sends_left
-from studio.services.work.outcomes import record_submitted
+from studio.services.work.outcomes import FIRST_POLL, TOTAL_DEADLINE, record_submitted
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +181,8 @@ def _start_local(generation: Generation) -> str:
 
 def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
     left_before = generation.raw_status == SENDING
+    if left_before and generation.provider_job_id:
+        return _answered_late(generation)
     sent_at = generation.submitted_at or timezone.now()
     if left_before and (not spec.idempotent or timezone.now() - sent_at > KEY_LIFE):
         error = SubmitUncertain("It was sent before, too long ago to send it again by itself.")
@@ -213,6 +215,19 @@ def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
         if not lifecycle.mark_sending(generation.pk, token=token, seconds=LEASE_S):
             return "stopped: taken by another worker"
         return _post(generation, spec, token, provider, request)
+
+
+def _answered_late(generation: Generation) -> str:
+    """Watch the job of an earlier try, whose answer came when the shot was back in line."""
+    now = timezone.now()
+    lifecycle.record_running(
+        generation.pk,
+        job_id=generation.provider_job_id,
+        deadline_at=now + TOTAL_DEADLINE,
+        next_poll_at=now + FIRST_POLL,
+        work_attempts=0,
+    )
+    return f"sent before: {generation.provider_job_id}"
 
 
 def _post(
