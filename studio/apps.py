@@ -12,8 +12,10 @@ class StudioConfig(AppConfig):
 
     def ready(self) -> None:
         from studio import checks, receivers  # noqa: F401 (importing registers them)
-        from studio.operations import tasks  # noqa: F401 (importing registers its receivers)
+        from studio.operations import reports, tasks  # noqa: F401 (importing registers its receivers)
         from studio.search import migrating  # noqa: F401 (importing registers it)
+
+        reports.begin()
 
 
 class StudioAdminConfig(AdminConfig):

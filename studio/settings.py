@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -489,6 +490,10 @@ LOGGING = {
 }
 
 # ---- Watching ----------------------------------------------------------------------------
+# Where web processes count their requests. Each machine has its own, although several may share the
+# folder; read by prometheus_client from the environment alone.
+METRICS_DIR = DATA_DIR / "metrics" / socket.gethostname()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 METRICS_TOKEN = env.str("STUDIO_METRICS_TOKEN", default="")
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="") or "production"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from studio.views import account, health, members, projects
+from studio.views import account, health, members, metrics, projects
 
 urlpatterns: list[URLPattern] = [
     path("", projects.project_list, name="project-list"),
@@ -28,4 +28,5 @@ urlpatterns: list[URLPattern] = [
     path("account/password/", account.change_password, name="change-password"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -46,7 +46,7 @@ RULES: dict[str, str] = {
     # Open to the world, each with a key of its own: a token, a password, a signature.
     **dict.fromkeys(
         (
-            "login", "logout", "welcome", "join", "healthz", "readyz", "robots", "provider-hook",
+            "login", "logout", "welcome", "join", "healthz", "readyz", "metrics", "robots", "provider-hook",
             "picture-by-token", "digest-off", "share-home", "open-share", "share-changes",
             "name-guest", "shared-clip", "shared-clip-changes", "guest-comment", "guest-verdict",
             "shared-file", "sign-in-code", "sso", "sso-callback", "sso-link",

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from studio.operations.context import about
+from studio.operations.tally import count_request
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ class RequestMiddleware:
         with about(request=code):
             response = self.get_response(request)
             response.headers[HEADER] = code
-            _tell(request, response, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            _tell(request, response, took_s)
+            count_request(request, response.status_code, took_s)
         return response
 
 
