@@ -8,18 +8,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-development
+AUDIT := $(VENV)/audit
 # The second run of the tests; each is used where something answers at it.
 TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/8
 export TEST_DATABASE_URL TEST_REDIS_URL
 
-.PHONY: help run test lint bench emulator clean
+.PHONY: help run test lint bench emulator audit clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run        start the studio (PORT=8000 HOST=127.0.0.1 WORKERS=2)'
 	@echo 'make test       run the tests on SQLite, and on PostgreSQL + Redis where they are reachable'
 	@echo 'make lint       check style, types, templates and migrations'
+	@echo 'make audit      look for known vulnerabilities in what is installed'
 	@echo 'make bench      print every measurement; make bench-NAME prints that of bench/bench_NAME.py'
 	@echo 'make emulator   start a stand-in for the paid providers'
 	@echo 'make clean      remove the virtual environment and caches; the data in var/ stays'
@@ -38,6 +40,9 @@ lint: $(DEVELOPMENT)
 	$(BIN)/djlint --lint --quiet templates
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+audit: $(DEVELOPMENT) $(AUDIT)/.installed
+	@$(BIN)/python -m tests.audit $(AUDIT)/bin/pip-audit
 
 bench: $(patsubst bench/bench_%.py,bench-%,$(sort $(wildcard bench/bench_*.py)))
 
@@ -61,6 +66,10 @@ $(DEVELOPMENT): requirements-dev.txt requirements.txt | $(BIN)/python
 	@echo 'Installing the dependencies and the development tools; this takes a minute or two, once.'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(RUNTIME)
+
+$(AUDIT)/.installed: requirements-audit.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(AUDIT)
+	@if $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt; then touch $@; fi
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
