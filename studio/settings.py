@@ -293,6 +293,11 @@ WEBHOOK_HOSTS = frozenset(_words("STUDIO_WEBHOOK_HOSTS"))
 FILE_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_HANDLERS = [
+    "studio.uploads.SignedInUploads",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # ---- Providers -------------------------------------------------------------------------
 # slug -> (key, base URL). A key here makes a provider account at start; accounts made in

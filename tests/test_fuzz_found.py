@@ -80,6 +80,19 @@ def test_too_many_files_are_refused_with_the_limit(alice, cast):
     assert (answer.status_code, "At most 100 files" in answer.content.decode()) == (400, True)
 
 
+@pytest.mark.parametrize("door", ["/login/", "/projects/import/", "/s/nobodys/open/"])
+def test_strangers_fill_no_disk(cast, door):
+    client = Client(enforce_csrf_checks=True)
+    client.cookies["csrftoken"] = "x" * 32  # with one, the form is read to find its other half
+    answer = client.post(door, {"archive": BytesIO(b"x" * 6 * 2**20)})
+    assert (answer.status_code, "longer than 5 MB" in answer.content.decode()) == (400, True)
+
+
+def test_who_is_signed_in_may_send_long_files(alice):
+    answer = alice.post("/projects/import/", {"archive": BytesIO(b"x" * 6 * 2**20)})
+    assert answer.status_code == 422
+
+
 def test_a_broken_upload_is_refused_with_a_sentence(alice, cast):
     kind = "multipart/form-data; boundary="
     answer = alice.post(f"/p/{cast.project.code}/stills/", b"--", content_type=kind, headers=HTMX)
