@@ -10,8 +10,8 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     STUDIO_DATA_DIR=/data \
     STUDIO_STATIC_ROOT=/app/collected
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin studio \
-    && install -d -o studio -g studio /data
+RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin studio \
+    && install -d -o studio -g studio /data /static
 WORKDIR /app
 COPY requirements.txt ./
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
