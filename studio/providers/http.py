@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from studio.media.addresses import is_public, resolve_host
 from studio.providers.base import (
     AuthFailed,
     ProtocolError,
@@ -147,6 +149,8 @@ class Door:
         """PUT bytes to a presigned URL, without the key. Raises ProviderUnavailable."""
         if not url.startswith(("https://", f"{self.base_url.partition('://')[0]}://")):
             raise ProtocolError(f"{self.label} gave an upload address that is not https.")
+        if _leads_inside(url, self.base_url):
+            raise ProtocolError(f"{self.label} gave an upload address that is not public.")
         transport = self._transport if isinstance(self._transport, httpx.BaseTransport) else None
         try:
             with httpx.Client(
@@ -350,6 +354,17 @@ def _proxy_for(url: str) -> httpx.Proxy | None:
     if not proxy.startswith(("http://", "https://")) or proxy_bypass(parts.netloc):
         return None
     return httpx.Proxy(proxy)
+
+
+def _leads_inside(url: str, base_url: str) -> bool:
+    """Whether an address a provider gave leads to a machine that is neither public nor its own."""
+    host = urlsplit(url).hostname or ""
+    if host == urlsplit(base_url).hostname:
+        return False
+    try:
+        return not all(map(is_public, resolve_host(host, 443)))
+    except socket.gaierror:
+        return False  # nobody is there: connecting says so
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

@@ -127,6 +127,22 @@ def test_presigned_uploads_go_without_the_key_and_over_https_only(
 
 
 @pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.5", "[::1]", "169.254.169.254", "inside.example"]
+)
+def test_a_presigned_upload_does_not_lead_inside(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    look_up = {"inside.example": ["203.0.114.7", "192.168.0.9"]}
+    monkeypatch.setattr(
+        "studio.providers.http.resolve_host",
+        lambda name, port: look_up.get(name) or [name],
+    )
+    gate = door(lambda request: pytest.fail(f"{request.url} was asked"))
+    with pytest.raises(ProtocolError, match="not public"):
+        gate.put_file(f"https://{host}/put", b"data", "image/png")
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("", None),
