@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 
+from studio.launcher.migrating import migrate
 from studio.services.accounts import ensure_accounts
 from studio.services.work.schedules import ensure_schedules
 
@@ -24,7 +25,7 @@ def prepare_database() -> None:
     Raises CommandError with one sentence when the database cannot be used.
     """
     try:
-        call_command("migrate", verbosity=0, interactive=False)
+        migrate()
         ensure_accounts()
         ensure_schedules()
     except DatabaseError as error:
