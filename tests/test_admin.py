@@ -444,6 +444,14 @@ def test_saving_writes_the_changed_columns_alone(client, root, cast):
     assert "version" not in update and "next_number" not in update
 
 
+def test_what_a_project_spent_is_the_sum_of_its_ledger(client, root, cast):
+    fill(cast, 1)
+    LedgerEntry.objects.update(microusd=2_340_000)
+    # A clip's own row says something else: an estimate of what is not in the ledger.
+    make_generation(cast.project, state="failed", charged="unknown", estimated_microusd=9_000_000)
+    assert "$2.34" in client.get("/admin/studio/project/").content.decode()
+
+
 def test_a_negative_budget_is_refused(client, root, cast):
     form = project_form(cast, budget_microusd="-1")
     answer = client.post(f"/admin/studio/project/{cast.project.pk}/change/", form)

@@ -145,7 +145,7 @@ def test_the_test_button_says_so_where_no_balance_is_told(client, root):
         account.save()
         address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
         answer = client.post(address, follow=True)
-    assert said(answer) == ["gmicloud (Team): the key works. GMI Cloud does not tell what is left."]
+    assert said(answer) == ["GMI Cloud (Team): the key works. GMI Cloud does not tell what is left."]
 
 
 def test_the_test_button_says_what_is_wrong_and_keeps_the_old_balance(client, root):
@@ -153,7 +153,7 @@ def test_the_test_button_says_what_is_wrong_and_keeps_the_old_balance(client, ro
         account = make_account(base_url=emulator.base_url("apiframe"), balance_credits=12)
         address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
         answer = client.post(address, follow=True)
-    assert said(answer) == ["apiframe (Team): Apiframe does not accept the key."]
+    assert said(answer) == ["Apiframe (Team): Apiframe does not accept the key."]
     assert SECRET not in answer.content.decode()
     account.refresh_from_db()
     assert (account.balance_credits, account.balance_at) == (12, None)

@@ -303,7 +303,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
             try:
                 account.set_key(account.reveal_key())
             except ImproperlyConfigured as error:
-                refused.append(f"{account}: {error}")
+                refused.append(f"{account_name(account)}: {error}")
                 continue
             # A key entered meanwhile stays.
             rows = ProviderAccount.objects.filter(pk=account.pk, key_locked=before)
@@ -351,7 +351,7 @@ def test_result(account: ProviderAccount) -> str | SafeString:
     if not said:
         return "not tested yet"
     works = said.startswith(WORKS)
-    words = said.removeprefix(WORKS if works else FAILS).removeprefix(f"{account}: ")
+    words = said.removeprefix(WORKS if works else FAILS).removeprefix(f"{account_name(account)}: ")
     return format_html(
         '{} {} <span class="quiet">{}</span>',
         chip("Works" if works else "Failed", "ok" if works else "bad"),

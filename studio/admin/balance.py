@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 
+from studio.admin.base import account_name
 from studio.models import ProviderAccount
 from studio.providers.base import Balance, ProviderError
 from studio.providers.catalog import specs_for
@@ -23,15 +24,15 @@ def ask_provider(account: ProviderAccount) -> str:
     if account.provider == "previs":
         return "Previs renders on this machine and needs no key."
     if not account.has_key:
-        raise StudioError(f"{account}: there is no key yet. Enter one, save, and test again.")
+        raise StudioError(f"{account_name(account)}: there is no key yet. Enter one, save, and test again.")
     try:
         left = _ask(account)
     except ProviderError as error:
-        raise StudioError(f"{account}: {error.message}") from error
+        raise StudioError(f"{account_name(account)}: {error.message}") from error
     except (ValueError, ImproperlyConfigured) as error:
-        raise StudioError(f"{account}: {error}") from error
+        raise StudioError(f"{account_name(account)}: {error}") from error
     clear_trouble(account)
-    return f"{account}: the key works. {left}"
+    return f"{account_name(account)}: the key works. {left}"
 
 
 def _ask(account: ProviderAccount) -> str:

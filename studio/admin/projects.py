@@ -9,6 +9,7 @@ from django.db.models import BigIntegerField, Count, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from studio.admin.base import (
@@ -21,10 +22,10 @@ from studio.admin.base import (
     tell,
 )
 from studio.admin.members import ProjectMembershipInline
-from studio.models import Export, Generation, Keyframe, Project
-from studio.models.generation import MOVING_STATES, Charged
+from studio.ledger import month_of
+from studio.models import Export, Generation, Keyframe, LedgerEntry, Project
+from studio.models.generation import MOVING_STATES
 from studio.services import projects
-from studio.services.money.budgets import month_start
 
 
 def stored_bytes(model: type[Any], path: str) -> Coalesce:
@@ -98,9 +99,9 @@ class ProjectAdmin(StudioAdmin[Project]):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
-        cost = Coalesce("actual_microusd", "estimated_microusd")
         of_project = Generation.objects.filter(project=OuterRef("pk")).order_by().values("project")
-        this_month = of_project.filter(created_at__gte=month_start()).exclude(charged=Charged.NO)
+        ledger = LedgerEntry.objects.filter(project=OuterRef("pk")).order_by().values("project")
+        this_month = ledger.filter(month=month_of(timezone.now()))
         moving = Q(state__in=sorted(MOVING_STATES))
 
         def number(rows: Any) -> Coalesce:
@@ -113,7 +114,7 @@ class ProjectAdmin(StudioAdmin[Project]):
                 clip_count=number(of_project.annotate(n=Count("pk"))),
                 moving_count=number(of_project.filter(moving).annotate(n=Count("pk"))),
                 member_count=Count("memberships"),
-                spent_microusd=number(this_month.annotate(n=Sum(cost))),
+                spent_microusd=number(this_month.annotate(n=Sum("microusd"))),
                 stored_bytes=stored_bytes(Generation, "project")
                 + stored_bytes(Keyframe, "project")
                 + stored_bytes(Export, "chain__project"),
