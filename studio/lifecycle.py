@@ -259,6 +259,7 @@ def return_to_queue(
     reason: str,
     waiting_text: str = "",
     token: str | None = None,
+    lapsed_at: datetime | None = None,
     may_have_left: bool = False,
     not_before: datetime | None = None,
     work_attempts: int = 0,
@@ -273,7 +274,7 @@ def return_to_queue(
         pk,
         S.QUEUED,
         old=S.SUBMITTING,
-        where=_holding(token),
+        where=_holding(token, lapsed_at),
         reason=reason,
         waiting_text=waiting_text[:300],
         next_poll_at=not_before,
@@ -306,6 +307,7 @@ def mark_uncertain(
     next_poll_at: datetime,
     old: str = S.SUBMITTING,
     token: str | None = None,
+    lapsed_at: datetime | None = None,
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
@@ -314,7 +316,7 @@ def mark_uncertain(
         pk,
         S.UNCERTAIN,
         old=old,
-        where=Q(raw_status=SENDING) if old == S.QUEUED else _holding(token),
+        where=Q(raw_status=SENDING) if old == S.QUEUED else _holding(token, lapsed_at),
         actor=actor,
         reason=reason,
         waiting_text=text[:300],
@@ -332,6 +334,7 @@ def mark_failed(
     charged: str,
     old: str | None = None,
     token: str | None = None,
+    lapsed_at: datetime | None = None,
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
@@ -340,7 +343,7 @@ def mark_failed(
         pk,
         S.FAILED,
         old=old,
-        where=_holding(token),
+        where=_holding(token, lapsed_at),
         actor=actor,
         reason=text,
         failure_code=code,
@@ -456,8 +459,15 @@ def touch_rows(project_id: int, rows: Sequence[tuple[int, Mapping[str, Any]]]) -
     return version
 
 
-def _holding(token: str | None) -> Q | None:
-    return None if token is None else Q(lease_token=token)
+def _holding(token: str | None, lapsed_at: datetime | None = None) -> Q | None:
+    """Return the condition that this lease is on the row and, with `lapsed_at`, was over by then.
+
+    Whoever looks after stopped workers read the row a moment ago; its worker may go on since.
+    """
+    if token is None:
+        return None
+    held = Q(lease_token=token)
+    return held & (Q(lease_until=None) | Q(lease_until__lt=lapsed_at)) if lapsed_at else held
 
 
 # ---- Exports: moves and leases -----------------------------------------------------------

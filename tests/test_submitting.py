@@ -565,6 +565,24 @@ def test_a_lease_that_is_still_held_is_left_alone(project, emulator, asked):
     assert again(shot).state == State.SUBMITTING
 
 
+@pytest.mark.parametrize("attempts", [1, recovery.MOST_PREPARATIONS])
+def test_a_worker_that_goes_on_at_this_moment_is_not_taken_for_a_dead_one(
+    project, emulator, asked, monkeypatch, attempts
+):
+    """It sends after recovery has read the row, and before recovery acts on what it read."""
+    shot = claimed(project, emulator, "luma", sending=False)
+    Generation.objects.filter(pk=shot.pk).update(work_attempts=attempts)
+    recover = recovery._recover_submit
+
+    def late(generation, now):
+        assert lifecycle.mark_sending(generation.pk, token=generation.lease_token)
+        return recover(generation, now)
+
+    monkeypatch.setattr(recovery, "_recover_submit", late)
+    recovery.revive()
+    assert (again(shot).state, again(shot).raw_status) == (State.SUBMITTING, SENDING)
+
+
 def test_a_shot_that_stops_every_worker_is_ended(project, emulator, asked):
     shot = queue_shot(project, account_at(emulator, "luma"))
     for _ in range(recovery.MOST_PREPARATIONS):
