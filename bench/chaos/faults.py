@@ -100,9 +100,14 @@ class Faults:
         self._ended.wait(self._chance.uniform(least_s, most_s))
 
     def _killing(self, place: str) -> Callable[[], bool]:
-        return lambda: self._tree.kill(place, self._chance)
+        # What takes others along dies only once all is back: else nothing would ever run where
+        # a start takes long.
+        alone = place in ("worker", "web worker")
+        return lambda: (alone or self._tree.is_whole()) and self._tree.kill(place, self._chance)
 
-    def _kill_launcher(self) -> None:
+    def _kill_launcher(self) -> bool:
+        if not self._tree.is_whole():
+            return False
         left = self._tree.kill_all()
         until = time.monotonic() + 10
         while (left := [pid for pid in left if _lives(pid)]) and time.monotonic() < until:
@@ -110,6 +115,7 @@ class Faults:
         if left:
             self.wrong.append(f"{len(left)} processes outlived their launcher")
         self._tree.start()
+        return True
 
     def _reset(self) -> None:
         self._wire.cut()

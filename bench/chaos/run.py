@@ -186,9 +186,9 @@ def _health(url: str, tree: Tree, environment: dict[str, str]) -> list[str]:
     problems = []
     if not _ready(url):
         problems.append("/readyz does not say ready")
-    places = tree.places()
-    if not wait_until(lambda: len(tree.places()["web worker"]) == 2, seconds=30):
-        problems.append(f"there are {len(places['web worker'])} web workers")
+    if not wait_until(tree.is_whole, seconds=60):
+        counts = {place: len(pids) for place, pids in tree.places().items()}
+        problems.append(f"not every part runs: {counts}")
     doctor = subprocess.run(
         [sys.executable, "manage.py", "doctor"], cwd=ROOT, env=environment, text=True,
         capture_output=True, check=False,

@@ -12,6 +12,7 @@ from typing import IO
 
 from bench.fleet import ROOT
 
+WEB_WORKERS = 2
 Family = dict[int, list[int]]
 
 
@@ -66,6 +67,11 @@ class Tree:
             "worker": [pid for parent in sentinels for pid in families.get(parent, [])],
         }
 
+    def is_whole(self) -> bool:
+        """Whether every part runs."""
+        places = self.places()
+        return all(places.values()) and len(places["web worker"]) == WEB_WORKERS
+
     def kill(self, place: str, chance: random.Random) -> bool:
         """SIGKILL one process of this place; False when there is none."""
         pids = self.places()[place]
@@ -78,7 +84,7 @@ class Tree:
         return True
 
     def kill_all(self) -> list[int]:
-        """SIGKILL the launcher, and return what of its tree is left when it is gone: nothing."""
+        """SIGKILL the launcher; return the pids of its tree, none of which may outlive it."""
         pids = [pid for found in self.places().values() for pid in found]
         self._process.kill()
         self._process.wait(30)
