@@ -80,12 +80,14 @@ def test_what_the_call_says_is_not_believed(waiting):
     assert (again(shot).state, again(shot).result_url) == (State.RUNNING, "")
 
 
-def test_a_replay_is_harmless(waiting):
+def test_a_replay_is_harmless(waiting, asked):
     shot = waiting("apiframe")
     version = shot.version
+    asked.clear()
     assert [call_signed(shot).status_code for _ in range(3)] == [200, 200, 200]
     assert (again(shot).state, again(shot).version) == (State.RUNNING, version)
     assert shot.events.count() == 3
+    assert asked.tasks == [("sweep", ())]
 
 
 def test_a_call_that_is_late_leaves_an_ended_shot(waiting, asked):

@@ -41,10 +41,12 @@ def provider_hook(request: HttpRequest, provider: str, token: UUID) -> HttpRespo
     if hint is None:
         logger.warning("a call to the %s hook was forged or unreadable", provider)
         return HttpResponse(status=403)
-    known = Generation.objects.filter(
+    now = timezone.now()
+    rows = Generation.objects.filter(
         account=account, provider_job_id=hint.job_id, state__in=[State.RUNNING, State.STALLED]
-    ).update(next_poll_at=timezone.now())
-    if known:
+    )
+    # What is due already is looked at anyway: of many calls one wakes the sweep.
+    if rows.exclude(next_poll_at__lte=now).update(next_poll_at=now):
         logger.info("%s says to look at %s (%s)", provider, hint.job_id, hint.matched or hint.event)
         wake_sweep(account.pk)
     # Luma calls again for any answer but 200.
