@@ -83,7 +83,10 @@ def test_tokens_in_addresses_are_not_logged(client, db, log):
     for path in ("/s/a-guests-token/", "/join/an-invites-token/", "/digest/off/a-signed-token/"):
         client.get(path)
     assert "token/" not in json.dumps(log.lines).replace(":token>/", "")
-    assert {line["route"] for line in log.lines if "route" in line} >= {"/join/<str:token>/"}
+    client.get("/joyn/a-mistyped-token/")
+    assert "a-mistyped" not in json.dumps(log.lines)
+    routes = {line["route"] for line in log.lines if "route" in line}
+    assert routes >= {"/join/<str:token>/", "(no such address)"}
 
 
 def test_an_id_is_taken_from_a_trusted_proxy_only(client, db, settings):
@@ -116,7 +119,8 @@ def test_a_tasks_line_names_the_request_that_asked_for_it(monkeypatch, log):
     monkeypatch.setattr("studio.queue.transaction.on_commit", lambda call: call())
     with about(request="the-request"):
         enqueue("store_clip", 7)
-    task = {"id": "t1", "name": "store_clip:7", "group": put[0]["group"], "success": True}
+    task = {"id": "t1", "name": "store_clip:7", "func": "studio.tasks.store_clip"}
+    task |= {"group": put[0]["group"], "success": True}
     pre_execute.send(sender=None, func=None, task=task)
     logging.getLogger("studio.services").warning("in the middle")
     post_execute_in_worker.send(sender=None, func=None, task=task | {"result": "stored"})
@@ -127,6 +131,15 @@ def test_a_tasks_line_names_the_request_that_asked_for_it(monkeypatch, log):
     )  # fmt: skip
     assert end["ok"] is True
     assert not facts()
+
+
+def test_a_scheduled_tasks_line_names_its_schedule(log):
+    task = {"id": "t1", "name": "alpha-beta", "func": "studio.tasks.clear_up", "group": "retention"}
+    pre_execute.send(sender=None, func=None, task=task)
+    post_execute_in_worker.send(sender=None, func=None, task=task | {"success": False})
+    (line,) = log.lines
+    assert line["message"] == "retention: failed"
+    assert "request" not in line
 
 
 def test_provider_calls_say_which_clip_they_are_about_and_no_key(

@@ -50,14 +50,15 @@ def request_id(request: HttpRequest) -> str:
 
 
 def route_of(request: HttpRequest) -> str:
-    """Return the address's pattern: what stands in its place may be a token."""
+    """Return the address's pattern: what stands in its place may be a token, mistyped too."""
     match = request.resolver_match
-    return f"/{match.route}" if match else ""
+    return f"/{match.route}" if match else "(no such address)"
 
 
 def _tell(request: HttpRequest, response: HttpResponse, took_s: float) -> None:
     match = request.resolver_match
-    if match is None or match.url_name in QUIET or not logger.isEnabledFor(logging.INFO):
+    quiet = request.path.startswith(settings.STATIC_URL) or (match and match.url_name in QUIET)
+    if quiet or not logger.isEnabledFor(logging.INFO):
         return
     route, ms = route_of(request), round(took_s * 1000, 1)
     facts: dict[str, object] = {
@@ -70,7 +71,7 @@ def _tell(request: HttpRequest, response: HttpResponse, took_s: float) -> None:
     person = getattr(request, "_cached_user", None)
     if person is not None and person.pk:
         facts["person"] = person.pk
-    if code := match.kwargs.get("code"):
+    if match and (code := match.kwargs.get("code")):
         facts["clip" if route.startswith(("/clips/", "/^media/clips/")) else "code"] = str(code)
     logger.info(
         "%s %s %s in %s ms", request.method, route, response.status_code, ms, extra={"facts": facts}

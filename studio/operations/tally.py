@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 logger = logging.getLogger(__name__)
 
+_taking = threading.Lock()
 MOST_PROCESSES = 64
 FILE_BYTES = 1 << 16  # prometheus_client's own first size
 KINDS_OF_FILES = ("counter", "histogram")
@@ -52,7 +54,9 @@ class Tally:
 def count_request(request: HttpRequest, status: int, took_s: float) -> None:
     """Count one answered request. Never raises: a page is worth more than its measurement."""
     try:
-        tally = _tally()
+        # Two threads at once would take two slots.
+        with _taking:
+            tally = _tally()
         if tally is not None:
             tally.count(kind_of(request), status, took_s)
     except Exception:
