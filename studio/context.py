@@ -25,7 +25,6 @@ STYLESHEETS = tuple(
         "additions",
         "clips",
         "compose",
-        "chain",
         "looking",
         "news",
         "organise",
@@ -35,16 +34,15 @@ STYLESHEETS = tuple(
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """The project, the person's membership, and counts for the top bar; one query in a project.
+    """The project, the person's membership, their news, and counts for the top bar.
 
-    One more where a page shows the bell.
+    One query in a project; elsewhere one where a page shows the bell.
     """
     ctx: dict[str, Any] = {"stylesheets": STYLESHEETS}
-    # Looked at by templates behind sign-in alone: a guest's page asks for no session.
-    ctx["bell"] = SimpleLazyObject(lambda: bell_of(request))
     membership: Membership | None = getattr(request, "membership", None)
     if membership is not None:
-        counted = for_shell(membership.project_id)
+        counted = for_shell(membership.project_id, membership.user_id)
+        bell_of(request, (counted["unread"], counted["newest_unread"]))
         ctx |= {
             "project": membership.project,
             "membership": membership,
@@ -53,13 +51,15 @@ def shell(request: HttpRequest) -> dict[str, Any]:
                 counted["spent"], membership.project.budget_microusd, f"{timezone.now():%B}"
             ),
         }
+    # Looked at by templates behind sign-in alone: a guest's page asks for no session.
+    ctx["bell"] = SimpleLazyObject(lambda: bell_of(request))
     return ctx
 
 
-def bell_of(request: HttpRequest) -> Bell:
+def bell_of(request: HttpRequest, known: tuple[int, int] | None = None) -> Bell:
     """Return the bell of who is signed in; the same one, asked once, for the whole request."""
     bell: Bell | None = getattr(request, "_bell", None)
     if bell is None:
-        bell = Bell(cast(User, request.user))
+        bell = Bell(cast(User, request.user), known)
         request._bell = bell  # type: ignore[attr-defined]  # its own cache
     return bell

@@ -443,7 +443,7 @@ def test_cards_say_which_part_a_clip_is(project, django_assert_num_queries):
     a, b, c = clips(project, 3)
     loose = make_generation(project)
     chain = chain_of(project, a, b, c)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         made = cards.make_cards([a, b, c, loose])
     assert [(card.part.number, card.part.of) for card in made[:3]] == [(1, 3), (2, 3), (3, 3)]
     assert made[0].part.title == chain.title

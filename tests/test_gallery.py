@@ -4,20 +4,15 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from studio import lifecycle
 from studio.models import Membership
 from studio.models.generation import Charged, State, Verdict
-from studio.services.money import estimates
 from tests.factories import (
     make_generation,
     make_member,
-    make_previs,
     make_project,
-    make_still,
     make_user,
 )
 
@@ -462,43 +457,7 @@ def test_titles_and_prompts_are_escaped(page, project):
     assert "<img src=x>" not in html
 
 
-# ---- Cost ------------------------------------------------------------------------------------
-
-
-def test_the_number_of_queries_does_not_grow_with_the_clips(client, owner, project):
-    client.force_login(owner)
-    stills = [make_still(project, shade=shade) for shade in (40, 200)]
-    make_previs()
-    people = [make_user() for _ in range(4)]
-    for person in people:
-        make_member(project, person, Membership.Role.EDITOR)
-
-    def count(url, **headers):
-        estimates.paces()  # measured once a minute for everybody, not for a page
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert client.get(url, headers=headers).status_code == 200
-        return len(queries)
-
-    def add(total):
-        states = [State.SUCCEEDED, State.QUEUED, State.RUNNING, State.FAILED, State.STALLED]
-        for index in range(total):
-            make_generation(
-                project,
-                by=people[index % 4],
-                state=states[index % 5],
-                start_keyframe=stills[index % 2],
-                concepts=["push_in"],
-            )
-
-    add(5)
-    url = f"/p/{project.code}/"
-    few, few_changed = count(url), count(f"{url}changes/?since=0")
-    add(45)
-    assert count(url) == few <= 16
-    assert count(f"{url}changes/?since=0") == few_changed <= 16
-    assert count(f"{url}?state=ready&q=cloud&by={people[0].pk}&concept=push_in") <= few + 3
+# ---- Being kept up to date ----------------------------------------------------------------------
 
 
 def test_the_live_cursor_is_the_projects_version(page, project):

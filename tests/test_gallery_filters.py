@@ -334,6 +334,6 @@ def test_the_clips_of_a_great_project_are_counted_now_and_then(client, owner, pr
     for _ in range(5):
         make_generation(project)
     client.force_login(owner)
-    assert counts.for_shell(project.pk)["clip_count"] == 5
+    assert counts.for_shell(project.pk, owner.pk)["clip_count"] == 5
     html = client.get(f"/p/{project.code}/?state=ready").content.decode()
     assert "3+ of 5 clips" in html

@@ -15,7 +15,8 @@ from studio.models import Comment, Seen
 from studio.models.generation import Verdict
 from studio.services import review
 from studio.services.errors import StudioError
-from studio.services.review import count_unread, talk_on
+from studio.services.gallery.beside import look_up
+from studio.services.review import talk_on
 from studio.services.review.comments import EDIT_FOR
 from studio.services.review.drawing import MAX_POINTS, MAX_SHAPES, describe_drawing, read_drawing
 from studio.views.reviewing import review_context
@@ -227,7 +228,7 @@ def test_a_drawing_needs_a_few_words(cast, clip):
 
 def test_unread_is_what_others_said_since_the_last_look(client, cast, clip):
     def unread(user):
-        return count_unread(user=user, generations=[clip])
+        return look_up([clip.pk], reader=user).unread
 
     say(clip, cast.alice)
     assert (unread(cast.alice), unread(cast.carol)) == ({}, {clip.pk: 1})
@@ -247,7 +248,7 @@ def test_unread_is_what_others_said_since_the_last_look(client, cast, clip):
 
 def test_what_was_said_before_somebody_joined_is_not_unread_to_them(cast, clip):
     make_comment(clip, cast.alice, created_at=timezone.now() - timedelta(days=1))
-    assert count_unread(user=cast.carol, generations=[clip]) == {}
+    assert look_up([clip.pk], reader=cast.carol).unread == {}
 
 
 # ---- Rights and cost ----------------------------------------------------------------------------

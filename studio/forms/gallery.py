@@ -51,7 +51,7 @@ class Menu:
 
     kind: str
     title: str
-    choices: list[Choice]
+    choices: tuple[Choice, ...]
     whole: bool
     any_label: str  # the way out of a menu where one is chosen; empty: several can be
     since: str = ""
@@ -94,9 +94,9 @@ class GalleryFilter:
         self.q, self.sort = wanted.q, wanted.order
         self.is_active = wanted.is_active
 
-    def rows(self, project: Project) -> GenerationQuerySet:
-        """Return the project's rows that pass, unsorted."""
-        return filters.rows_of(project, self.wanted, self.user)
+    def rows(self, project: Project, *, along_order: bool = False) -> GenerationQuerySet:
+        """Return the project's rows that pass, unsorted; see `filters.rows_of`."""
+        return filters.rows_of(project, self.wanted, self.user, along_order=along_order)
 
     @property
     def count(self) -> int:
@@ -165,7 +165,7 @@ class GalleryFilter:
                 for value in wanted.chosen[kind]
                 if value not in names.FIXED[kind]
             ]
-        choices = [
+        choices = tuple(
             Choice(
                 name,
                 value,
@@ -176,7 +176,7 @@ class GalleryFilter:
                 name == "model",
             )
             for name, value, label in lines
-        ]
+        )
         return Menu(
             kind,
             TITLES[kind],

@@ -1,7 +1,8 @@
 """Conditions of SQL that find terms in the index, for each kind of database.
 
-Each is a SELECT of pks of generations, newest first when `most` limits it. Nothing typed stands in
-the text of a statement: all of it is parameters.
+Each is a SELECT of pks of generations, newest first when `most` limits it; or of their numbers in the
+project, which SQLite's index tells by itself. Nothing typed stands in the text of a statement: all of
+it is parameters.
 """
 
 # ruff: noqa: S608 (nothing from outside stands in these statements)
@@ -30,13 +31,12 @@ def statement(
     loose: bool = False,
     any_order: bool = False,
 ) -> Statement:
-    """Return a SELECT of what carries all the terms, up to a clip's number.
+    """Return a SELECT of pks of what carries all the terms, up to a clip's number.
 
     PostgreSQL only: `loose` also takes words like them; `any_order` leaves it nothing to go by but
     the index of words.
     """
-    low = project_id << 32
-    span = [low, low + min(up_to, LAST_NUMBER)]
+    span = _span(project_id, up_to)
     if connection.vendor == "postgresql":
         sql, params = _postgresql(terms, loose)
         # With "+ 0" and without an order it never walks over every text of the project, hoping for
@@ -49,21 +49,45 @@ def statement(
             return f"{sql} LIMIT %s", [*span, *params, most]
     else:
         sql, params = _sqlite(terms)
-        source = "studio_searchtext s"
-        bounds = "s.place BETWEEN %s AND %s"
-        if "f.studio_search_fts MATCH" in sql:
-            source = "studio_search_fts f CROSS JOIN studio_searchtext s ON s.place = f.rowid"
-            bounds = "f.rowid BETWEEN %s AND %s"
-        sql = f"SELECT s.generation_id FROM {source} WHERE {bounds}{sql}"
+        source, place = _source(sql, texts=True)
+        sql = f"SELECT s.generation_id FROM {source} WHERE {place} BETWEEN %s AND %s{sql}"
     params = [*span, *params]
     if most is not None:
-        place = "f.rowid" if "studio_search_fts f" in sql else "s.place"
         sql += f" ORDER BY {place} DESC LIMIT %s"
         params.append(most)
     return sql, params
 
 
+def numbers(project_id: int, terms: Terms) -> Statement:
+    """Return a SELECT, for SQLite, of the numbers of what carries all the terms.
+
+    A place tells the number: where words alone are looked for, no text is opened.
+    """
+    sql, params = _sqlite(terms)
+    source, place = _source(sql, texts="s." in sql)
+    span = _span(project_id)
+    sql = f"SELECT {place} - %s FROM {source} WHERE {place} BETWEEN %s AND %s{sql}"
+    return sql, [span[0], *span, *params]
+
+
+def _span(project_id: int, up_to: int = LAST_NUMBER) -> list[int]:
+    """Return the places of a project's first and last clip."""
+    low = project_id << 32
+    return [low, low + min(up_to, LAST_NUMBER)]
+
+
 # ---- SQLite ------------------------------------------------------------------------------------
+
+
+def _source(condition: str, *, texts: bool) -> tuple[str, str]:
+    """Return what to select from under a condition of `_sqlite`, and what a place is called in it.
+
+    `texts`: the texts' own table must be there.
+    """
+    if "f.studio_search_fts MATCH" not in condition:
+        return "studio_searchtext s", "s.place"
+    joined = " CROSS JOIN studio_searchtext s ON s.place = f.rowid" if texts else ""
+    return f"studio_search_fts f{joined}", "f.rowid"
 
 
 def _quoted(term: Term) -> str:
@@ -95,13 +119,12 @@ def _sqlite(terms: Terms) -> Statement:
 
 
 def with_concepts(project_id: int, slugs: Sequence[str]) -> Statement:
-    """Return a SELECT of what may carry all these concepts: words of their slugs in a row."""
+    """Return a SELECT of the numbers of what may carry all these concepts: their words in a row."""
     query = " AND ".join(f'concepts : "{slug.replace("_", " ")}"' for slug in slugs)
-    low = project_id << 32
-    sql = """SELECT s.generation_id FROM studio_search_fts f
-      CROSS JOIN studio_searchtext s ON s.place = f.rowid
+    span = _span(project_id)
+    sql = """SELECT f.rowid - %s FROM studio_search_fts f
       WHERE f.rowid BETWEEN %s AND %s AND f.studio_search_fts MATCH %s"""
-    return sql, [low, low + LAST_NUMBER, query]
+    return sql, [span[0], *span, query]
 
 
 def _anywhere_in_sqlite(text: str) -> Statement:

@@ -5,34 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from django.db.models import Max, OuterRef, Subquery
 from django.utils import timezone
 
-from studio.models import Generation, Segment, User
+from studio.models import Generation, User
 from studio.models.generation import Charged, State
 from studio.providers.catalog import get_spec
+from studio.services.gallery import beside
+from studio.services.gallery.beside import Part
 from studio.services.gallery.search import Shown
-from studio.services.gallery.tags import names_of
 from studio.services.money.estimates import Kind, Pace, paces, time_left
-from studio.services.review.seen import count_unread
 from studio.services.work.line import places
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A clip's place in a chain: number 3 of 5."""
-
-    number: int
-    of: int
-    chain: UUID
-    title: str
-    segment: int
-
-    @property
-    def url(self) -> str:
-        return f"/chains/{self.chain}/?segment={self.segment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,61 +86,40 @@ CHARGES = {
 
 
 def make_cards(generations: Iterable[Generation], *, reader: User | None = None) -> list[Card]:
-    """Return the cards; two queries, one more if any joins another clip, one per account in line.
+    """Return the cards; one query, one more if any is in line.
 
-    With a `reader`, one query tells what they have not read.
+    With a `reader` they say how many comments that person has not read.
     """
     rows = list(generations)
-    unread = count_unread(user=reader, generations=rows) if reader and rows else {}
-    ahead, first = places(rows), _awaited(rows)
-    parts, tags = parts_of(rows), names_of(rows)
+    queued = [g for g in rows if g.state == State.QUEUED and not g.waiting_text]
+    ends = {pk for g in queued for pk in (g.start_generation_id, g.end_generation_id) if pk}
+    known = beside.look_up([g.pk for g in rows], reader=reader, ends=ends)
+    ahead, first = places(rows), _awaited(queued, known.unfinished)
     now = timezone.now()
-    known = paces() if any(g.state == State.RUNNING for g in rows) else {}
+    pace = paces() if any(g.state == State.RUNNING for g in rows) else {}
     return [
         Card(
             g,
             LOOKS.get(State(g.state), ""),
-            first.get(g.pk) or _note(g, ahead.get(g.pk), now, known),
+            first.get(g.pk) or _note(g, ahead.get(g.pk), now, pace),
             charge_text(g),
-            parts.get(g.pk),
+            known.parts.get(g.pk),
             _elapsed(g, now),
-            tags=", ".join(tags.get(g.pk, ())),
-            unread=unread.get(g.pk, 0),
+            tags=", ".join(known.tags.get(g.pk, ())),
+            unread=known.unread.get(g.pk, 0),
         )
         for g in rows
     ]
 
 
-def parts_of(generations: Iterable[Generation]) -> dict[int, Part]:
-    """Return where each clip that is in a chain stands in it, by pk; one query."""
-    last = Segment.objects.filter(chain=OuterRef("chain")).order_by().values("chain")
-    rows = (
-        Segment.objects.filter(generation__in=[g.pk for g in generations], chain__archived_at=None)
-        .annotate(of=Subquery(last.annotate(of=Max("position")).values("of")))
-        .order_by("-chain")
-    )
-    values = rows.values_list(
-        "generation", "position", "of", "chain__code", "chain__title", "pk", named=False
-    )
-    return {row[0]: Part(*row[1:]) for row in values}
-
-
-def _awaited(rows: list[Generation]) -> dict[int, str]:
-    """Say which clip a queued shot waits for before it can join it; one query if any might."""
-    queued = [g for g in rows if g.state == State.QUEUED and not g.waiting_text]
-    ends = {pk for g in queued for pk in (g.start_generation_id, g.end_generation_id) if pk}
-    if not ends:
-        return {}
-    unfinished: dict[int | None, int] = dict(
-        Generation.objects.filter(pk__in=ends)
-        .exclude(state=State.SUCCEEDED)
-        .values_list("pk", "number")
-    )
+def _awaited(queued: list[Generation], unfinished: dict[int, int]) -> dict[int, str]:
+    """Say which clip a queued shot waits for before it can join it."""
     said = {}
     for g in queued:
-        number = unfinished.get(g.start_generation_id) or unfinished.get(g.end_generation_id)
-        if number:
-            said[g.pk] = f"starts when clip {number} is done"
+        for end in (g.start_generation_id, g.end_generation_id):
+            if end in unfinished:
+                said[g.pk] = f"starts when clip {unfinished[end]} is done"
+                break
     return said
 
 

@@ -52,15 +52,18 @@ def _page(request: StudioRequest, project: Project, wanted: GalleryFilter) -> Pa
     size = settings.GALLERY_PAGE_SIZE
     if not wanted.q:
         rows = wanted.rows(project)
+        counted = None
+        if wanted.is_active if first else wanted.wanted.gathers:
+            counted = counts.up_to_most(rows)
+            rows = wanted.rows(project, along_order=counted >= counts.MOST_COUNTED)
         generations, more = _by_key(request, project, rows, wanted.sort, size)
-        counted = counts.up_to_most(rows) if first and wanted.is_active else None
-        return Page(_cards(generations, wanted), more, _in_words(counted))
+        return Page(_cards(generations, wanted), more, _in_words(counted if first else None))
     finding = search.find(project, wanted.q)
     keys: dict[int, str] = {}
     generations, more = [], ""
     matches: int | None = None
     passing = filters.without_search(project, wanted.wanted, request.user)
-    rows = finding.narrow(passing)
+    rows = finding.narrow(passing, for_page=True)
     # So many that only the index is asked, a part at a time.
     countless = finding.pks is None and not wanted.wanted.has_filters
     if wanted.sort == order.RELEVANCE:

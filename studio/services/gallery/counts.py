@@ -21,6 +21,9 @@ from studio.services.gallery.filters import Wanted
 # Counting stops here: nobody reads on to the last digit, and a page must not wait for it.
 MOST_COUNTED = 1000
 KEPT_S = 30
+# So far back is looked for what waits for a verdict: each costs a look at its shot's other takes.
+MOST_UNJUDGED = 120
+MOST_UNREAD = 99  # beyond these the bell says 99+
 
 
 def up_to_most(rows: GenerationQuerySet) -> int:
@@ -36,25 +39,47 @@ _SHELL = """SELECT
   (SELECT count(*) FROM studio_chain
     WHERE project_id = %s AND archived_at IS NULL AND branched_from_id IS NULL),
   (SELECT COALESCE(sum(microusd), 0) FROM studio_ledgerentry
-    WHERE project_id = %s AND month = %s)
+    WHERE project_id = %s AND month = %s),
+  (SELECT count(*) FROM (SELECT 1 FROM studio_notification
+    WHERE user_id = %s AND read_at IS NULL LIMIT %s) AS unread),
+  (SELECT COALESCE(max(id), 0) FROM studio_notification WHERE user_id = %s AND read_at IS NULL),
+  (SELECT count(*) FROM (SELECT shot, state FROM studio_generation
+    WHERE project_id = %s AND archived_at IS NULL AND verdict = ''
+    ORDER BY number DESC LIMIT %s) AS unjudged
+    WHERE state = 'succeeded' AND NOT EXISTS (SELECT 1 FROM studio_generation AS circled
+      WHERE circled.shot = unjudged.shot AND circled.verdict = 'approved'
+      AND circled.archived_at IS NULL))
 """
 
 
-def for_shell(project_id: int) -> dict[str, int]:
-    """Return clip_count, in_flight, chain_count and the month's spent micro-USD; one query.
+def for_shell(project_id: int, user_id: int) -> dict[str, int]:
+    """Return what the top bar says of a project, and of this person's news; one query.
 
-    Clips beyond MOST_COUNTED are counted anew only every KEPT_S seconds, by one more query.
+    clip_count, in_flight, chain_count, the month's spent micro-USD; unread, counted to one more
+    than MOST_UNREAD, and newest_unread, a key or 0; waiting, how many of the MOST_UNJUDGED newest
+    without a verdict wait for one, as services.review.waiting has it. Clips beyond MOST_COUNTED
+    are counted anew only every KEPT_S seconds, by one more query.
     """
     with connection.cursor() as cursor:
         month = month_of(timezone.now())
         moving = [str(state) for state in sorted(MOVING_STATES)]
-        places: list[int | str] = [project_id, MOST_COUNTED + 1, project_id, *moving, project_id]
-        cursor.execute(_SHELL, [*places, project_id, month])
-        clips, in_flight, chains, spent = cursor.fetchone()
+        params: list[Any] = [project_id, MOST_COUNTED + 1, project_id, *moving, project_id]
+        params += [project_id, month, user_id, MOST_UNREAD + 1, user_id]
+        params += [project_id, MOST_UNJUDGED]
+        cursor.execute(_SHELL, params)
+        clips, in_flight, chains, spent, unread, newest, waiting = cursor.fetchone()
     if clips > MOST_COUNTED:
         everything = Generation.objects.filter(project_id=project_id, archived_at=None)
         clips = cache.get_or_set(f"clips-of-{project_id}", everything.count, KEPT_S)
-    return {"clip_count": clips, "in_flight": in_flight, "chain_count": chains, "spent": int(spent)}
+    return {
+        "clip_count": clips,
+        "in_flight": in_flight,
+        "chain_count": chains,
+        "spent": int(spent),
+        "unread": unread,
+        "newest_unread": newest,
+        "waiting": waiting,
+    }
 
 
 def in_words(count: int) -> str:

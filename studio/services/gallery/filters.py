@@ -21,10 +21,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.http import QueryDict
 from django.utils import timezone
@@ -127,6 +129,11 @@ class Wanted:
     @property
     def is_active(self) -> bool:
         return bool(self.q) or self.has_filters
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a filter's clips are listed beside them, however many: a tag, a collection."""
+        return bool(self.chosen["tag"] or self.chosen["collection"])
 
     @property
     def has_filters(self) -> bool:
@@ -287,16 +294,26 @@ def _day(query: QueryDict, name: str, problems: list[str]) -> date | None:
 # ---- The rows that pass ---------------------------------------------------------------------
 
 
-def rows_of(project: Project, wanted: Wanted, user: User | None) -> GenerationQuerySet:
-    """Return the project's rows that pass, unsorted; makes no query itself."""
-    rows = without_search(project, wanted, user)
+def rows_of(
+    project: Project, wanted: Wanted, user: User | None, *, along_order: bool = False
+) -> GenerationQuerySet:
+    """Return the project's rows that pass, unsorted; makes no query itself.
+
+    `along_order`: very many pass, and only the first few in some order are wanted.
+    """
+    rows = without_search(project, wanted, user, along_order=along_order)
     if wanted.q:
         rows = search.matches(rows, project, wanted.q)
     return rows
 
 
 def without_search(
-    project: Project, wanted: Wanted, user: User | None, *, but: str = ""
+    project: Project,
+    wanted: Wanted,
+    user: User | None,
+    *,
+    but: str = "",
+    along_order: bool = False,
 ) -> GenerationQuerySet:
     """Return what passes every filter but the words searched for, and but the one kind named."""
     rows = Generation.objects.filter(project=project)
@@ -311,6 +328,10 @@ def without_search(
         values = wanted.chosen[kind]
         if values and kind != but:
             rows = condition(rows, values, project, user)
+    for kind, listed in _LISTED.items():
+        values = wanted.chosen[kind]
+        if values and kind != but:
+            rows = _among(rows, listed(project, values), along_order)
     if but not in ("provider", "model"):
         rows = _made_with(rows, wanted.chosen["provider"], wanted.chosen["model"])
     if but != "date":
@@ -420,25 +441,6 @@ def _by_chain(
     return rows.filter(passing)
 
 
-def _by_tag(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    tags = Tag.objects.annotate(lower=Lower("name")).filter(
-        project=project, lower__in=[value.lower() for value in values]
-    )
-    worn = Tag.generations.through.objects.filter(tag__in=tags.values("pk"))
-    return rows.filter(pk__in=worn.values("generation"))
-
-
-def _by_collection(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    items = CollectionItem.objects.filter(
-        collection__project=project, collection__code__in=values, collection__archived_at=None
-    )
-    return rows.filter(pk__in=items.order_by().values("generation"))
-
-
 _CONDITIONS = {
     "state": _by_state,
     "concept": _by_concept,
@@ -448,6 +450,35 @@ _CONDITIONS = {
     "shape": _by_shape,
     "length": _by_length,
     "chain": _by_chain,
-    "tag": _by_tag,
-    "collection": _by_collection,
 }
+
+
+def _tagged(project: Project, values: Values) -> QuerySet[Any, Any]:
+    tags = Tag.objects.annotate(lower=Lower("name")).filter(
+        project=project, lower__in=[value.lower() for value in values]
+    )
+    worn = Tag.generations.through.objects.filter(tag__in=tags.values("pk"))
+    return worn.values("generation")
+
+
+def _collected(project: Project, values: Values) -> QuerySet[Any, Any]:
+    items = CollectionItem.objects.filter(
+        collection__project=project, collection__code__in=values, collection__archived_at=None
+    )
+    return items.order_by().values("generation")
+
+
+_LISTED = {"tag": _tagged, "collection": _collected}
+
+
+def _among(
+    rows: GenerationQuerySet, pks: QuerySet[Any, Any], along_order: bool
+) -> GenerationQuerySet:
+    """Return the rows with these pks.
+
+    SQLite gathers and sorts them all, which is quickest for a few and slow for thousands. With
+    "+ 0" it has to walk along the index of the rows' order instead. PostgreSQL knows by itself.
+    """
+    if along_order and connection.vendor == "sqlite":
+        return rows.alias(own_pk=F("pk") + 0).filter(own_pk__in=pks)
+    return rows.filter(pk__in=pks)

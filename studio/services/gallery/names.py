@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Lower
 
 from studio import concepts
 from studio.models import Chain, Collection, Generation, Project, Tag, User
@@ -30,6 +30,7 @@ FIXED: dict[str, dict[str, str]] = {
 OWN = ("by", "chain", "tag", "collection")
 MOST_LISTED = 200
 ME = "Me"
+SAID = {"by": {"me": ME}, "chain": filters.CHAINS}
 
 
 def label_of(kind: str, value: str) -> str:
@@ -40,61 +41,77 @@ def label_of(kind: str, value: str) -> str:
 
 
 def chosen_names(project: Project, wanted: Wanted) -> dict[tuple[str, str], str]:
-    """Return what the project's own chosen values are called; one query for each kind chosen.
+    """Return what the project's own chosen values are called; one query if any is chosen.
 
     What is not there is left out: a tag that was deleted, a chain of another project.
     """
     names: dict[tuple[str, str], str] = {}
+    asked = []
     for kind in OWN:
-        if values := wanted.chosen[kind]:
-            names |= {
-                (kind, value): name
-                for value, name in own_values(kind, project, values)
-                if value in values
-            }
+        fixed = SAID.get(kind, {})
+        names |= {(kind, value): fixed[value] for value in wanted.chosen[kind] if value in fixed}
+        if values := [value for value in wanted.chosen[kind] if value not in fixed]:
+            asked.append(_named(kind, project, values))
+    if not asked:
+        return names
+    spelt = {(kind, _plain(kind, value)): value for kind in OWN for value in wanted.chosen[kind]}
+    for kind, value, name in asked[0].union(*asked[1:], all=True):
+        names[kind, spelt[kind, _plain(kind, value)]] = name
     return names
 
 
-def own_values(
-    kind: str, project: Project, only: Iterable[str] | None = None
-) -> list[tuple[str, str]]:
-    """Return (value, name) of a project's own things, all or only these; at most one query."""
+def _named(kind: str, project: Project, values: list[str]) -> QuerySet[Any]:
+    """Return (kind, value, name) of these, in the same columns for every kind."""
+    rows: QuerySet[Any]
     if kind == "by":
-        return _people(project, only)
+        rows, key, name = _people(project).filter(pk__in=values), "pk", "name"
+    elif kind == "tag":
+        lower = [value.lower() for value in values]
+        rows, key, name = _lower(project).filter(lower__in=lower), "lower", "name"
+    else:
+        rows = _chains(project) if kind == "chain" else _collections(project)
+        rows, key, name = rows.filter(code__in=values), "code", "title"
+    text = CharField()
+    return rows.order_by().values_list(Value(kind, text), Cast(key, text), Cast(name, text))
+
+
+def _plain(kind: str, value: str) -> str:
+    """Return a value as it is compared: no case in tags, no dashes in codes."""
+    return value.lower() if kind == "tag" else value.replace("-", "")
+
+
+def own_values(kind: str, project: Project) -> list[tuple[str, str]]:
+    """Return (value, name) of a project's own things, as a menu lists them; one query."""
+    if kind == "by":
+        people = _people(project).order_by(Lower("name"), "pk").values_list("pk", "name")
+        return [("me", ME), *((str(pk), name) for pk, name in people)]
     if kind == "tag":
-        tags = Tag.objects.filter(project=project).order_by(Lower("name"))
-        if only is None:
-            return [(name, name) for name in tags.values_list("name", flat=True)[:MOST_LISTED]]
-        wanted = {value.lower(): value for value in only}
-        found = tags.annotate(lower=Lower("name")).filter(lower__in=list(wanted))
-        return [(wanted[lower], name) for lower, name in found.values_list("lower", "name")]
+        tags = _lower(project).order_by("lower").values_list("name", flat=True)
+        return [(name, name) for name in tags[:MOST_LISTED]]
     if kind == "chain":
-        first = [(value, label) for value, label in filters.CHAINS.items()]
-        chains = Chain.objects.filter(project=project, archived_at=None)
-        return first + _titled(chains, only)
-    return _titled(Collection.objects.filter(project=project, archived_at=None), only)
+        return [*filters.CHAINS.items(), *_titled(_chains(project))]
+    return _titled(_collections(project))
 
 
-def _titled(
-    rows: QuerySet[Chain] | QuerySet[Collection], only: Iterable[str] | None
-) -> list[tuple[str, str]]:
-    if only is not None:
-        codes = [value for value in only if value not in filters.CHAINS]
-        if not codes:
-            return []
-        rows = rows.filter(code__in=codes)
+def _titled(rows: QuerySet[Chain] | QuerySet[Collection]) -> list[tuple[str, str]]:
     found = rows.order_by("-created_at").values_list("code", "title")[:MOST_LISTED]
     return [(str(code), title) for code, title in found]
 
 
-def _people(project: Project, only: Iterable[str] | None) -> list[tuple[str, str]]:
+def _people(project: Project) -> QuerySet[User]:
     """Members, and whoever made clips and has left."""
-    first = [("me", ME)]
-    if only is not None and not (pks := [int(v) for v in only if v != "me"]):
-        return first
     made = Exists(Generation.objects.filter(project=project, by=OuterRef("pk")).order_by())
     member = Exists(project.memberships.filter(user=OuterRef("pk")).order_by())
-    people = User.objects.filter(Q(member) | Q(made)).order_by(Lower("name"), "pk")
-    if only is not None:
-        people = people.filter(pk__in=pks)
-    return first + [(str(pk), name) for pk, name in people.values_list("pk", "name")]
+    return User.objects.filter(Q(member) | Q(made))
+
+
+def _lower(project: Project) -> QuerySet[Any]:
+    return Tag.objects.filter(project=project).annotate(lower=Lower("name"))
+
+
+def _chains(project: Project) -> QuerySet[Chain]:
+    return Chain.objects.filter(project=project, archived_at=None)
+
+
+def _collections(project: Project) -> QuerySet[Collection]:
+    return Collection.objects.filter(project=project, archived_at=None)

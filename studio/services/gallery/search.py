@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
-from django.db.models import BigIntegerField, F, Q
+from django.db import connection
+from django.db.models import BigIntegerField, F
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Substr
 from django.utils.safestring import SafeString
@@ -37,20 +37,20 @@ LEAST_MISSPELT = 4  # letters; of fewer, everything is like everything
 class Finding:
     """What a search found. `pks` is all of it, or None when it is more than MOST.
 
-    `newest` is the newest of it then.
+    `newest` is the newest of it then, where the database gave that first.
     """
 
     project: Project
     terms: Terms
     pks: list[int] | None
-    newest: list[int]
+    newest: list[int] | None = None
     loose: bool = False  # nothing carries the words; these carry words like them
 
-    def narrow(self, rows: GenerationQuerySet) -> GenerationQuerySet:
-        """Return the rows that were found."""
+    def narrow(self, rows: GenerationQuerySet, *, for_page: bool = False) -> GenerationQuerySet:
+        """Return the rows that were found. `for_page`: only the first few in some order are wanted."""
         if self.pks is not None:
             return rows.filter(pk__in=self.pks)
-        return rows.filter(_matching(self.project, self.terms))
+        return _carrying(rows, self.project, self.terms, along_order=for_page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def matches(rows: GenerationQuerySet, project: Project, q: str) -> GenerationQue
 
     It finds words as they are typed. Only `find` goes on to words like them.
     """
-    return rows.filter(_matching(project, words.read_terms(q)))
+    return _carrying(rows, project, words.read_terms(q))
 
 
 def with_concepts(
@@ -77,7 +77,7 @@ def with_concepts(
     if connection.vendor == "postgresql":
         return rows.filter(concepts__contains=list(slugs))
     sql, params = matching.with_concepts(project.pk, slugs)
-    rows = rows.filter(pk__in=RawSQL(sql, params))  # noqa: S611 (every slug is a parameter)
+    rows = rows.filter(number__in=RawSQL(sql, params))  # noqa: S611 (every slug is a parameter)
     for slug in slugs:
         # Exact: the index also finds "aerial" in "aerial_drone".
         rows = rows.filter(concepts__icontains=f'"{slug}"')
@@ -85,16 +85,16 @@ def with_concepts(
 
 
 def find(project: Project, q: str) -> Finding:
-    """Look for what was typed; one query; more on PostgreSQL for a common or a misspelt word."""
+    """Look for what was typed; one query, three for a misspelt word on PostgreSQL."""
     terms = words.read_terms(q)
     on_postgresql = connection.vendor == "postgresql"
     pks = _newest(project, terms, any_order=on_postgresql)
     if not pks and on_postgresql and _may_be_misspelt(terms):
         like = _newest(project, terms, loose=True, any_order=True)
-        return Finding(project, terms, like[:MOST], like, loose=bool(like))
+        return Finding(project, terms, like[:MOST], loose=bool(like))
     if len(pks) <= MOST:
-        return Finding(project, terms, pks, pks)
-    return Finding(project, terms, None, _newest(project, terms) if on_postgresql else pks)
+        return Finding(project, terms, pks)
+    return Finding(project, terms, None, None if on_postgresql else pks)
 
 
 def _newest(
@@ -106,21 +106,24 @@ def _newest(
     any_order: bool = False,
 ) -> list[int]:
     """Return the newest matches up to a clip's number, or any of them, MOST and one more at most."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    sql, params = matching.statement(
+        connection,
+        project.pk,
+        terms,
+        most=MOST + 1,
+        up_to=up_to,
+        loose=loose,
+        any_order=any_order,
+    )
+    with connection.cursor() as cursor:
         if loose and not search.postgresql.has_trigrams(cursor):
             return []
         if any_order:
-            cursor.execute("SET LOCAL enable_seqscan = off")
-        sql, params = matching.statement(
-            connection,
-            project.pk,
-            terms,
-            most=MOST + 1,
-            up_to=up_to,
-            loose=loose,
-            any_order=any_order,
-        )
-        cursor.execute(sql, params)
+            # Sent as one: the setting holds for what follows it, and no longer.
+            cursor.execute(f"SET LOCAL enable_seqscan = off; {sql}", params)
+            cursor.nextset()
+        else:
+            cursor.execute(sql, params)
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -131,9 +134,21 @@ def _may_be_misspelt(terms: Terms) -> bool:
     )
 
 
-def _matching(project: Project, terms: Terms) -> Q:
-    sql, params = matching.statement(connection, project.pk, terms)
-    return Q(pk__in=RawSQL(sql, params))  # noqa: S611 (everything typed is a parameter)
+def _carrying(
+    rows: GenerationQuerySet, project: Project, terms: Terms, *, along_order: bool = False
+) -> GenerationQuerySet:
+    """Return the rows of the project that carry the terms; makes no query itself.
+
+    `along_order` is for SQLite: it walks along the index of the rows' order, looking for those that
+    carry them, where it would otherwise gather all of them and sort. With "+ 0" it cannot do else.
+    """
+    if connection.vendor == "postgresql":
+        sql, params = matching.statement(connection, project.pk, terms)
+        return rows.filter(pk__in=RawSQL(sql, params))  # noqa: S611 (everything typed is a parameter)
+    found = RawSQL(*matching.numbers(project.pk, terms))  # noqa: S611 (as above)
+    if along_order:
+        return rows.alias(own_number=F("number") + 0).filter(own_number__in=found)
+    return rows.filter(number__in=found)
 
 
 # ---- The best match first -------------------------------------------------------------------
@@ -206,7 +221,7 @@ def _window(
     more = False
     if finding.pks is None and all_pass:
         # The index gives the newest by itself, however many there are.
-        if bound == LAST_NUMBER:
+        if bound == LAST_NUMBER and finding.newest:
             newest, more = rows.filter(pk__in=finding.newest[:MOST]), True
         else:
             newest, more = newest_page(rows, finding, bound)

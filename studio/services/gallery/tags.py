@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
@@ -42,17 +39,6 @@ def suggested(project: Project, typed: str) -> list[str]:
     names = list(rows.filter(name__icontains=word).values_list("name", flat=True)[:200])
     names.sort(key=lambda name: (not name.lower().startswith(word.lower()), name.lower()))
     return names[:MOST_SUGGESTED]
-
-
-def names_of(generations: Sequence[Generation]) -> dict[int, list[str]]:
-    """Return the tags on each of these clips, by pk and in order; one query."""
-    links = Tag.generations.through._default_manager.filter(
-        generation__in=[g.pk for g in generations]
-    )
-    found: dict[int, list[str]] = defaultdict(list)
-    for pk, name in links.order_by("tag__name").values_list("generation_id", "tag__name"):
-        found[pk].append(name)
-    return found
 
 
 def find(*, project: Project, name: str) -> Tag:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
-from django.utils.functional import cached_property
 
 from studio.models import Generation, Notification, User
+from studio.services.gallery.counts import MOST_UNREAD
 from studio.services.news.lines import Kind, Line, for_maker, line_of
 
 Reason = Notification.Reason
 
-MOST_COUNTED = 99  # beyond these the bell says 99+
+MOST_COUNTED = MOST_UNREAD
 PANEL_SIZE = 20
 PAGE_SIZE = 50
 # Many of these at once are one line: "12 shots are ready".
@@ -28,24 +28,30 @@ WORDS = Case(When(reason=Reason.VERDICT, then=F("activity__text")), default=Valu
 
 
 class Bell:
-    """The unread news of one person as the top bar shows them; asks the database once, when read."""
+    """The unread news of one person as the top bar shows them; asks the database once, when read.
 
-    def __init__(self, user: User) -> None:
-        self._user = user
+    `known` is how many there are, counted to MOST_COUNTED + 1, and the key of the newest, for who
+    has asked already.
+    """
 
-    @cached_property
-    def _unread(self) -> list[int]:
-        rows = Notification.objects.filter(user=self._user, read_at=None).order_by("-pk")
-        return list(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
+    def __init__(self, user: User, known: tuple[int, int] | None = None) -> None:
+        self._user, self._known = user, known
+
+    def _ask(self) -> tuple[int, int]:
+        if self._known is None:
+            rows = Notification.objects.filter(user=self._user, read_at=None).order_by("-pk")
+            keys = list(rows.values_list("pk", flat=True)[: MOST_COUNTED + 1])
+            self._known = (len(keys), keys[0] if keys else 0)
+        return self._known
 
     def forget(self) -> None:
         """Ask again: something was read meanwhile."""
-        self.__dict__.pop("_unread", None)
+        self._known = None
 
     @property
     def unread(self) -> int:
         """How many, counted to MOST_COUNTED + 1."""
-        return len(self._unread)
+        return self._ask()[0]
 
     @property
     def shown(self) -> str:
@@ -54,7 +60,7 @@ class Bell:
     @property
     def newest(self) -> int:
         """The key of the newest unread, 0 without one."""
-        return self._unread[0] if self._unread else 0
+        return self._ask()[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from studio.services.review.comments import (
 )
 from studio.services.review.grabbing import frame_for_redo, grab_still
 from studio.services.review.reading import Said, Talk, Verdicts, talk_on, verdicts_on
-from studio.services.review.seen import count_unread, note_look
+from studio.services.review.seen import note_look
 from studio.services.review.verdicts import decide, rate
 from studio.services.review.waiting import Waiting, waiting_for
 
@@ -27,7 +27,6 @@ __all__ = [
     "Waiting",
     "bring_back",
     "comment",
-    "count_unread",
     "decide",
     "delete",
     "edit",

@@ -6,6 +6,7 @@ they already have at the provider.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
@@ -69,8 +70,22 @@ def _in_turn(account_id: int, rows: QuerySet[Generation], most: int | None = Non
 
 
 def places(generations: list[Generation]) -> dict[int, int]:
-    """Return how many are ahead of each waiting generation; one query per account in the list."""
-    ahead: dict[int, int] = {}
-    for account_id in {g.account_id for g in generations if g.state == State.QUEUED}:
-        ahead |= {pk: place for place, pk in enumerate(waiting(account_id))}
-    return ahead
+    """Return how many are ahead of each waiting generation at its account; one query if any waits."""
+    accounts = {g.account_id for g in generations if g.state == State.QUEUED}
+    if not accounts:
+        return {}
+    there = Q(state__in=AT_PROVIDER_STATES)
+    rows = Generation.objects.filter(there | (READY & Q(state=State.QUEUED, held=False)))
+    rows = rows.filter(account__in=accounts).order_by("queue_rank", "pk")
+    taken: Counter[tuple[int, int]] = Counter()  # turns, by account and person
+    line: dict[int, list[tuple[int, int]]] = {account_id: [] for account_id in accounts}
+    found = list(rows.values_list("account_id", "by_id", "state", "pk"))
+    for account_id, by_id, state, _ in found:
+        taken[account_id, by_id] += state != State.QUEUED
+    for account_id, by_id, state, pk in found:
+        if state == State.QUEUED:
+            taken[account_id, by_id] += 1
+            line[account_id].append((taken[account_id, by_id], pk))
+    # Sorted by turn alone: within one the rows keep the order they came in.
+    turns = (sorted(waiting, key=lambda place: place[0]) for waiting in line.values())
+    return {pk: ahead for waiting in turns for ahead, (_, pk) in enumerate(waiting)}
