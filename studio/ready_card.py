@@ -1,8 +1,8 @@
 """The card of a clip that plays, drawn without the template engine.
 
 A gallery page has sixty of them, and their template took most of its time. The markup is
-templates/_clip_ready.html, which holds nothing but {{ names }}; what goes in is made here. Cards in
-every other state are drawn by templates/_clip.html.
+templates/_clip_ready.html, which holds nothing but {{ names }}; what goes in is made here. So it is
+with shots in flight, by studio.flight_card. Cards in every other state are drawn by _clip.html.
 """
 
 from __future__ import annotations
@@ -32,26 +32,36 @@ SAID = {
 }
 
 
-def _read() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the template's texts, and the names between them."""
-    source: str = get_template("_clip_ready.html").template.source  # type: ignore[attr-defined]  # Django's own
+def _read(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a template's texts, and the names between them."""
+    source: str = get_template(name).template.source  # type: ignore[attr-defined]  # Django's own
     parts = _NAME.split(_COMMENT.sub("", source).strip())
     return tuple(parts[::2]), tuple(parts[1::2])
 
 
-_read_once = lru_cache(1)(_read)
+_read_once = lru_cache(8)(_read)
+
+
+def fill(name: str, given: Mapping[str, str]) -> SafeString:
+    """Return a template of nothing but {{ names }} with HTML in the names' places."""
+    texts, names = _read(name) if settings.DEBUG else _read_once(name)
+    drawn = [texts[0]]
+    for place, text in zip(names, texts[1:], strict=True):
+        drawn += (given[place], text)
+    return mark_safe("".join(drawn))  # noqa: S308 (every value is HTML already)
 
 
 def draw(
     card: Card, project_code: object, *, swap: str = "", here_only: bool = False
 ) -> SafeString:
     """Return one card as HTML. `swap` and `here_only` are as in _clip.html."""
-    texts, names = _read() if settings.DEBUG else _read_once()
     given = values(card, project_code, swap=swap, here_only=here_only)
-    drawn = [texts[0]]
-    for name, text in zip(names, texts[1:], strict=True):
-        drawn += (given[name], text)
-    return mark_safe("".join(drawn))  # noqa: S308 (every value is HTML already)
+    return fill("_clip_ready.html", given)
+
+
+def swapped(swap: str, here_only: bool) -> str:
+    """Return the attributes of a card that is sent out of band."""
+    return (f' hx-swap-oob="{swap}"' if swap else "") + (" data-here-only" if here_only else "")
 
 
 def values(
@@ -72,8 +82,7 @@ def values(
         "strip": f"{media}-strip.webp{version}" if g.strip else "",
         "width": str(g.width),
         "height": str(g.height),
-        "swap": (f' hx-swap-oob="{swap}"' if swap else "")
-        + (" data-here-only" if here_only else ""),
+        "swap": swapped(swap, here_only),
         "project": str(project_code),
         "title": title,
         "heading": card.shown.title if card.shown and card.shown.title else title,
@@ -81,11 +90,11 @@ def values(
         "loop": icon("loop") if g.loop else "",
         "length": clock(g.duration_s),
         "part": _part(card),
-        "found": _found(card),
+        "found": found_of(card),
         "said": _said(card),
         "stars": _stars(g.rating),
-        "unread": _unread(card.unread),
-        "tags": _tags(card.tags),
+        "unread": unread_of(card.unread),
+        "tags": tags_of(card.tags),
         "by": escape(by.name),
         "initials": escape(by.initials),
     }
@@ -102,7 +111,7 @@ def _part(card: Card) -> str:
     )
 
 
-def _found(card: Card) -> str:
+def found_of(card: Card) -> str:
     shown = card.shown
     if shown is None or not shown.line:
         return ""
@@ -128,7 +137,7 @@ def _stars(rating: int) -> str:
     return f'<span class="stars opt" role="img" aria-label="{rating} of 5">{stars}</span>'
 
 
-def _unread(count: int) -> str:
+def unread_of(count: int) -> str:
     if not count:
         return ""
     comments = "comment" if count == 1 else "comments"
@@ -138,6 +147,6 @@ def _unread(count: int) -> str:
     )
 
 
-def _tags(tags: str) -> str:
+def tags_of(tags: str) -> str:
     tags = escape(tags)
     return f'<span class="tagged opt" title="{tags}">{tags}</span>' if tags else ""
