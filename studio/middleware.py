@@ -32,6 +32,9 @@ class ContentSecurityPolicyMiddleware:
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         # No other site shows our pictures, clips or answers within its own pages.
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            # A page is of one person and one moment: asked for anew, and by no proxy for another.
+            response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 
 

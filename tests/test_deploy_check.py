@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.people import make_person
 from tests.processes import ROOT, run_manage, studio_environment
 
 BEHIND_TLS = {
@@ -141,3 +142,10 @@ def test_every_kind_of_answer_has_the_headers(client):
             "Cross-Origin-Resource-Policy",
         ):
             assert name in headers, (path, name)
+
+
+@pytest.mark.django_db
+def test_no_page_is_kept_for_somebody_else(client):
+    client.force_login(make_person("Alice"))
+    for path in ("/", "/account/", "/nothing-here/"):
+        assert "private" in client.get(path)["Cache-Control"], path
