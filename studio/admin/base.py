@@ -140,7 +140,8 @@ class StudioAdmin(DjangoAdmin[M]):
     noun = ""  # one row in words, where the model's own name is not the one on the page
     page_actions: tuple[str, ...] = ()
     list_per_page = 50
-    # A count of the whole table at each search is slow and tells nothing.
+    # A count of the whole table at each search is slow and tells nothing. So are Django's rows of
+    # days above a list: tables that grow with every shot have filters on the date instead.
     show_full_result_count = False
     # Deleting many rows at once is nowhere wanted; where one row may go, its page says so.
     can_delete_many = False

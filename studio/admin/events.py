@@ -59,7 +59,6 @@ class GenerationEventAdmin(ReadOnlyAdmin[GenerationEvent]):
     search_fields = ("reason", "generation__title", "generation__provider_job_id")
     code_columns = ("generation__code",)
     ordering = ("-pk",)
-    date_hierarchy = "at"
     fields = ("at_full", "clip", "before", "after", "reason", "who")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GenerationEvent]:

@@ -65,8 +65,8 @@ class GenerationAdmin(ClipActions, ReadOnlyAdmin[Generation]):
     search_fields = ("title", "prompt", "provider_job_id")
     search_help_text = "Title, prompt, the provider’s job id, or a clip’s whole code"
     code_columns = ("code", "shot", "idempotency_key")
-    ordering = ("-created_at", "-pk")
-    date_hierarchy = "created_at"
+    # Newest first, as the key has it: pages far back need no sort of the whole table.
+    ordering = ("-pk",)
     inlines = (EventInline,)
     fieldsets = (
         (

@@ -32,7 +32,6 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
     list_filter = ("kind", "month", "account", ProjectFilter)
     search_fields = ("generation__title", "user__name", "project__name", "note")
     list_select_related = ("generation", "user", "project", "account")
-    date_hierarchy = "at"
     ordering = ("-pk",)
     fields = ("at", "what", "amount", "credits", "unit", "clip", "who", "in_project", "account", "month", "note")  # fmt: skip
 

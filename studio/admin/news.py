@@ -30,7 +30,6 @@ class ActivityAdmin(ReadOnlyAdmin[Activity]):
     list_filter = ("kind", ProjectFilter, "at")
     search_fields = ("text", "guest_name", "actor__name", "project__name", "generation__title")
     code_columns = ("code",)
-    date_hierarchy = "at"
     fields = ("said", "kind", "project_link", "who", "clip", "text", "details", "at", "code")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Activity]:
@@ -74,7 +73,6 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         "created_at",
     )
     search_fields = ("user__name", "user__email", "activity__text")
-    date_hierarchy = "created_at"
     fields = ("person", "said", "reason", "standing", "made_at", "read", "mailed")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
@@ -184,7 +182,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     list_select_related = ("webhook__project",)
     search_fields = ("webhook__url", "webhook__project__name", "error")
     code_columns = ("code", "webhook__code")
-    date_hierarchy = "created_at"
     fields = (
         "kind", "standing", "to", "project_link", "attempts", "answer", "error", "message",
         "made_at", "next_at", "finished_at", "code",

@@ -23,7 +23,7 @@ from studio.admin.base import (
 )
 from studio.admin.members import ProjectMembershipInline
 from studio.ledger import month_of
-from studio.models import Export, Generation, Keyframe, LedgerEntry, Project
+from studio.models import Export, Generation, Keyframe, LedgerEntry, Membership, Project
 from studio.models.generation import MOVING_STATES
 from studio.services import projects
 
@@ -100,6 +100,7 @@ class ProjectAdmin(StudioAdmin[Project]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
         of_project = Generation.objects.filter(project=OuterRef("pk")).order_by().values("project")
+        people = Membership.objects.filter(project=OuterRef("pk")).order_by().values("project")
         ledger = LedgerEntry.objects.filter(project=OuterRef("pk")).order_by().values("project")
         this_month = ledger.filter(month=month_of(timezone.now()))
         moving = Q(state__in=sorted(MOVING_STATES))
@@ -113,7 +114,7 @@ class ProjectAdmin(StudioAdmin[Project]):
             .annotate(
                 clip_count=number(of_project.annotate(n=Count("pk"))),
                 moving_count=number(of_project.filter(moving).annotate(n=Count("pk"))),
-                member_count=Count("memberships"),
+                member_count=number(people.annotate(n=Count("pk"))),
                 spent_microusd=number(this_month.annotate(n=Sum("microusd"))),
                 stored_bytes=stored_bytes(Generation, "project")
                 + stored_bytes(Keyframe, "project")

@@ -137,7 +137,6 @@ class SeenAdmin(ReadOnlyAdmin[Seen]):
     search_fields = ("user__name", "user__email", "generation__title")
     code_columns = ("generation__code",)
     list_select_related = ("user", "generation")
-    date_hierarchy = "at"
     fields = ("user", "clip", "at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seen]:
