@@ -541,6 +541,19 @@ def test_an_unknown_job_is_brought_into_a_project(client, root, cast):
     assert orphan.generation.state == "storing"
 
 
+def test_an_unknown_job_of_a_model_nobody_knows_says_so(client, root, cast):
+    account = ProviderAccount.objects.create(provider="apiframe", label="Team")
+    Orphan.objects.create(
+        account=account, job_id="lost", model="luma-ray-9", status="succeeded",
+        result_url="https://cdn.example/fox.mp4",
+    )  # fmt: skip
+    chosen = {"action": "adopt", "_selected_action": [Orphan.objects.get().pk]}
+    answer = client.post(
+        "/admin/studio/orphan/", chosen | {"project": cast.project.pk}, follow=True
+    )
+    assert "Apiframe has no model “luma-ray-9”" in answer.content.decode()
+
+
 # ---- The buttons of a row --------------------------------------------------------------
 def test_the_buttons_take_a_post_a_known_name_and_the_right(client, cast):
     share = Share.objects.create(project=cast.project, token_hash="s", created_by=cast.alice)

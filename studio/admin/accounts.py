@@ -104,7 +104,12 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     title = "Provider accounts"
     form = AccountForm
     # What is typed without a scheme is meant to be safe.
-    formfield_overrides = {URLField: {"assume_scheme": "https"}}
+    formfield_overrides = {
+        URLField: {
+            "assume_scheme": "https",
+            "widget": forms.URLInput(attrs={"class": "vURLField"}),
+        }
+    }
     stored_columns = {"key": "key_locked"}
     labels = {
         "base_url": "Base URL",
@@ -153,6 +158,10 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def name(self, obj: ProviderAccount) -> str:
         return account_name(obj)
 
+    @admin.display(description="Provider")
+    def provider_name(self, obj: ProviderAccount) -> str:
+        return provider_label(obj.provider)
+
     def heading(self, obj: ProviderAccount) -> str:
         return account_name(obj)
 
@@ -198,7 +207,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     # ---- The page ----------------------------------------------------------------------
     def get_fieldsets(self, request: HttpRequest, obj: ProviderAccount | None = None) -> Any:
         local = obj is not None and obj.provider == "previs"
-        what = ("provider", "label", "enabled")
+        what = ("provider" if obj is None else "provider_name", "label", "enabled")
         limits = ("concurrent_limit",) if local else ("concurrent_limit", "monthly_limit_microusd")
         fieldsets: list[Any] = [
             (None, {"fields": what if local else (*what, "key", "base_url", "dialect")})
@@ -228,7 +237,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: ProviderAccount | None = None
     ) -> tuple[str, ...]:
-        return self.readonly_fields if obj is None else ("provider", *self.readonly_fields)
+        return self.readonly_fields if obj is None else ("provider_name", *self.readonly_fields)
 
     def save_model(
         self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool

@@ -15,7 +15,7 @@ from studio import lifecycle
 from studio.models import Generation, Orphan, Project, ProviderAccount, User
 from studio.models.generation import Charged, State, title_from
 from studio.providers.base import Job, ProviderError, Status
-from studio.providers.catalog import ModelSpec, get_spec, specs_for
+from studio.providers.catalog import ModelSpec, UnknownModel, get_spec, specs_for
 from studio.queue import enqueue
 from studio.services.doors import open_door
 from studio.services.errors import StudioError
@@ -117,7 +117,10 @@ def adopt(*, orphan: Orphan, project: Project, by: User) -> Generation:
     """Bring an orphan's clip into a project: it is fetched and kept like any other."""
     if not orphan.result_url:
         raise StudioError("This job has no clip to fetch.")
-    spec = get_spec(orphan.account.provider, orphan.model)
+    try:
+        spec = get_spec(orphan.account.provider, orphan.model)
+    except UnknownModel as error:
+        raise StudioError(str(error)) from error
     with transaction.atomic():
         locked = Orphan.objects.select_for_update().get(pk=orphan.pk)
         if locked.generation is not None:
