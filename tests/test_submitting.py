@@ -16,7 +16,7 @@ from studio.providers import base
 from studio.providers.base import Job, Status
 from studio.providers.registry import make_provider
 from studio.services import doors
-from studio.services.work import recovery, submitting
+from studio.services.work import patience, recovery, submitting
 from studio.services.work.submitting import submit_next
 from tests.emulator import Emulator, Scripted
 from tests.emulator.media import make_clip
@@ -468,8 +468,8 @@ def test_an_answer_is_recorded_although_the_database_is_away_for_a_while(
         return record(*args)
 
     monkeypatch.setattr(submitting, "record_submitted", unsteady)
-    monkeypatch.setattr(submitting, "RECORD_AGAIN_S", 0)
-    monkeypatch.setattr(submitting, "RECORD_WITHIN_S", 1)
+    monkeypatch.setattr(patience, "AGAIN_S", 0)
+    monkeypatch.setattr(patience, "WITHIN_S", 1)
     assert submit_next(shot.account_id).startswith("sent")
     assert again(shot).provider_job_id == emulator.jobs()[0].id
 
@@ -481,9 +481,9 @@ def test_an_answer_that_cannot_be_recorded_is_in_the_log(project, emulator, aske
         raise OperationalError("the connection is closed")
 
     monkeypatch.setattr(submitting, "record_submitted", gone)
-    monkeypatch.setattr(submitting, "RECORD_WITHIN_S", 0)
+    monkeypatch.setattr(patience, "WITHIN_S", 0)
     told = []
-    monkeypatch.setattr(submitting.logger, "error", lambda text, *args: told.append(text % args))
+    monkeypatch.setattr(patience.logger, "error", lambda text, *args: told.append(text % args))
     with pytest.raises(OperationalError):
         submit_next(shot.account_id)
     assert emulator.jobs()[0].id in told[0]

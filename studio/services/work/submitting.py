@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from studio import lifecycle
@@ -23,7 +23,6 @@ from studio.providers.base import (
     AlreadySubmitted,
     AuthFailed,
     EndUnusable,
-    Job,
     JobEnd,
     OutOfCredit,
     ProtocolError,
@@ -44,6 +43,7 @@ from studio.services.money.offers import pictures_reachable
 from studio.services.requests import Side, build_request, cut_end
 from studio.services.work.line import next_in_line, sendable, sends_left
 from studio.services.work.outcomes import FIRST_POLL, TOTAL_DEADLINE, record_submitted
+from studio.services.work.patience import write_patiently
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,6 @@ UNCLEAR_MOST = 3
 UNCLEAR_WITHIN = timedelta(minutes=5)
 UNCLEAR_PAUSE_S = 60
 FIRST_RECONCILE = timedelta(seconds=10)
-# A database that is started again is back within seconds; one that stays away needs a person.
-RECORD_WITHIN_S = 120
-RECORD_AGAIN_S = 0.5
 # Providers keep an idempotency key for 24 h; after that the same key buys again.
 KEY_LIFE = timedelta(hours=20)
 
@@ -244,36 +241,16 @@ def _post(
     except ProviderError as error:
         return _not_sent(generation, spec, token, error)
     try:
-        recorded = _record(generation, job)
+        # Nobody else knows its id. In the log at least: a person can enter it on the card.
+        where = f"clip {generation.code} is at {generation.provider} as {job.id}"
+        recorded = write_patiently(partial(record_submitted, generation, job), where)
     except IntegrityError:
         # Two like shots: the search for another one took this job to be its own.
         trouble = SubmitUncertain(f"{spec.provider_label} answered with another shot's job.")
         return _uncertain(generation, spec, token, trouble, again=False)
     clear_trouble(generation.account)
-    logger.info("clip %s is at %s as %s", generation.code, generation.provider, job.id)
+    logger.info(where)
     return f"sent: {job.id}" if recorded else "sent, and recorded by somebody else"
-
-
-def _record(generation: Generation, job: Job) -> bool:
-    """Write a job down, also while the database is started again: nobody else knows its id.
-
-    Raises IntegrityError when another generation has it, DatabaseError when the time is over.
-    """
-    until = time.monotonic() + RECORD_WITHIN_S
-    while True:
-        try:
-            return record_submitted(generation, job)
-        except IntegrityError:
-            raise
-        except DatabaseError as error:
-            if time.monotonic() >= until:
-                # The last trace of it: a person can enter the id on the card.
-                where = (generation.code, generation.provider, job.id)
-                logger.error("clip %s is at %s as %s, and that could not be kept", *where)
-                raise
-            logger.warning("clip %s cannot be recorded yet: %s", generation.code, error)
-            connection.close_if_unusable_or_obsolete()
-            time.sleep(RECORD_AGAIN_S)
 
 
 def _frame_instead(
