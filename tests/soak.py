@@ -64,7 +64,10 @@ def _of_job(rows: dict[str, Generation], job: EmulatedJob) -> list[str]:
     if row is None:
         return [f"job {job.id} was bought for no shot"]
     if row.provider_job_id not in ("", job.id):
-        return [f"shot {row.pk} watches {row.provider_job_id}, but {job.id} was bought for it"]
+        return [
+            f"shot {row.pk} watches {row.provider_job_id}, but {job.id} was bought for it"
+            f"{_history(row)}"
+        ]
     if row.provider_job_id == "" and row.state != State.UNCERTAIN:
         return [f"shot {row.pk} is {row.state} and lost its job {job.id}{_history(row)}"]
     paid = not job.outcome and job.phase == "done"
@@ -134,7 +137,13 @@ def find_file_problems() -> list[str]:
     media = Path(settings.MEDIA_ROOT)
     found = {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()}
     problems += [f"{name} is missing" for name in sorted(wanted - found)]
-    return problems + [f"{name} belongs to no clip" for name in sorted(found - wanted)]
+    return problems + [_of_stray(name) for name in sorted(found - wanted)]
+
+
+def _of_stray(name: str) -> str:
+    row = Generation.objects.filter(code=Path(name).name[:36]).first()
+    whose = "no shot" if row is None else f"shot {row.pk}, which is {row.state}{_history(row)}"
+    return f"{name} is of {whose}"
 
 
 def tally() -> dict[str, int]:
