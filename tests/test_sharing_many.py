@@ -25,8 +25,9 @@ def cast(db):
 
 
 def share_view(cast, query="sort=oldest", **options):
+    name = f"View {SavedView.objects.count()}"
     view = SavedView.objects.create(
-        project=cast.project, owner=cast.bob, name=f"View {query}", query=query, shared=True
+        project=cast.project, owner=cast.bob, name=name, query=query, shared=True
     )
     return making.create_share(
         project=cast.project,
