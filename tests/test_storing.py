@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import OperationalError
 from django.utils import timezone
 
 from studio import leases, lifecycle
@@ -16,7 +17,7 @@ from studio.models.generation import Charged, State, clip_path
 from studio.services.doors import open_door
 from studio.services.errors import StudioError
 from studio.services.files import scratch_dir
-from studio.services.work import reconcile, recovery, storing
+from studio.services.work import patience, reconcile, recovery, storing
 from studio.services.work.outcomes import read_job, watched
 from studio.services.work.storing import BACKOFF_S, MOST_ATTEMPTS, store_clip, store_next
 from studio.services.work.submitting import submit_next
@@ -86,6 +87,24 @@ def test_a_finished_clip_is_fetched_measured_and_kept(project, emulator, asked, 
     names = (row.clip, row.poster, row.strip, row.preview)
     assert all(default_storage.exists(name.name) for name in names)
     assert_tidy()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clip_is_not_fetched_again_because_the_database_was_away_for_a_while(
+    project, emulator, asked, monkeypatch
+):
+    shot = rendered(project, emulator)
+    end, away = lifecycle.mark_succeeded, iter(range(2))
+
+    def unsteady(*args, **media):
+        if next(away, None) is not None:
+            raise OperationalError("the connection is closed")
+        return end(*args, **media)
+
+    monkeypatch.setattr(lifecycle, "mark_succeeded", unsteady)
+    monkeypatch.setattr(patience, "AGAIN_S", 0)
+    assert store_clip(shot.pk) == "stored"
+    assert again(shot).state == State.SUCCEEDED
 
 
 def test_a_second_run_finds_it_stored(project, emulator, asked):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -41,6 +42,7 @@ from studio.services import disk
 from studio.services.doors import open_door
 from studio.services.files import keep, local_copy, scratch_dir, scratch_file
 from studio.services.money.prices import learn_price
+from studio.services.work.patience import write_patiently
 from studio.services.work.rooms import FETCHES, room
 
 logger = logging.getLogger(__name__)
@@ -124,7 +126,8 @@ def _store(generation: Generation, token: str) -> str:
             if disk.ran_out(error):
                 return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
             return _try_later(generation, token, error)
-    if not lifecycle.mark_succeeded(generation.pk, token=token, **media):
+    done = partial(lifecycle.mark_succeeded, generation.pk, token=token, **media)
+    if not write_patiently(done, f"clip {generation.code} is fetched"):
         return "stopped: taken by another worker"
     if local:
         _file_of(generation).unlink(missing_ok=True)
