@@ -28,9 +28,8 @@ from studio.previs import PrevisShot, RenderCancelled, render_shot
 from studio.queue import call_for, enqueue
 from studio.services import disk
 from studio.services.files import local_copy, scratch_dir, scratch_file
-from studio.services.work import storing
 from studio.services.work.rooms import RENDERS, room
-from studio.services.work.storing import ask_for_next, store_clip
+from studio.services.work.storing import store_rendered
 
 LEASE_S = 20
 BEAT_S = 0.8  # how often progress is written and a cancel is noticed
@@ -54,10 +53,7 @@ def render_previs(pk: int) -> str:
     ask_for_renders(timezone.now(), most=1)
     if said != RENDERED:
         return said
-    said = store_clip(pk)
-    if said != storing.NO_ROOM:
-        ask_for_next()
-    return said
+    return store_rendered(pk)
 
 
 def unheld(now: datetime) -> QuerySet[Generation]:

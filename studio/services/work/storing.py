@@ -100,13 +100,18 @@ def store_clip(pk: int) -> str:
             return NO_ROOM
         if disk.is_spent():
             return _wait_for_room(pk, disk.LOOK_AGAIN_S)
-        token = claim_work(pk, state=State.STORING, seconds=LEASE_S, most=MOST_ATTEMPTS)
-        if token is None:
-            return "skipped: not waiting to be stored"
-        generation = Generation.objects.select_related("project", "account").get(pk=pk)
-        lease = kept_lease(pk, token=token, state=State.STORING, seconds=LEASE_S)
-        with about(clip=generation.code), lease:
-            return _store(generation, token)
+        return store_rendered(pk)
+
+
+def store_rendered(pk: int) -> str:
+    """Keep a clip without a place for it: of a render that ended here, no other machine has the file."""
+    token = claim_work(pk, state=State.STORING, seconds=LEASE_S, most=MOST_ATTEMPTS)
+    if token is None:
+        return "skipped: not waiting to be stored"
+    generation = Generation.objects.select_related("project", "account").get(pk=pk)
+    lease = kept_lease(pk, token=token, state=State.STORING, seconds=LEASE_S)
+    with about(clip=generation.code), lease:
+        return _store(generation, token)
 
 
 def _store(generation: Generation, token: str) -> str:
