@@ -33,7 +33,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def _unreadable(exception: Exception | None) -> str:
     """Say what is wrong with a request that no view has seen, and what is allowed."""
-    back = "Nothing was saved; go back, where what you wrote still is, and send less."
+    back = (
+        "Nothing was saved. Your browser’s Back button brings back what you wrote; send less of it."
+    )
     if isinstance(exception, RequestDataTooBig):
         megabytes = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) // 2**20
         return f"The form is longer than {megabytes} MB, the most that is taken beside its files. {back}"
