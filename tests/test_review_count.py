@@ -1,0 +1,51 @@
+"""How much waits for a verdict, beside the Review tab of every page."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from studio.services import review
+from studio.services.gallery.counts import for_shell
+from studio.services.review.waiting import waiting_for
+from tests.bulk import make_clips
+from tests.factories import make_project
+from tests.people import make_cast
+
+WAITING = '<span class="n">{}<span class="vh"> waiting</span></span>'
+
+
+@pytest.fixture
+def cast(db):
+    return make_cast()
+
+
+def test_the_tab_counts_what_the_page_lists(client, cast):
+    clips = make_clips(cast.project, 4)
+    make_clips(cast.project, 1, shot=clips[1].shot, take=2)
+    make_clips(cast.project, 1, archived_at=timezone.now())
+    make_clips(cast.project, 1, state="failed", clip="")
+    make_clips(make_project(), 3)
+    client.force_login(cast.carol)
+
+    def counted():
+        number = for_shell(cast.project.pk, cast.carol.pk)["waiting"]
+        assert number == waiting_for(project=cast.project, user=cast.carol).count
+        page = client.get(f"/p/{cast.project.code}/").content.decode()
+        assert (WAITING.format(number) in page) == (number > 0)
+        return number
+
+    assert counted() == 5
+    review.decide(generation=clips[0], by=cast.bob, verdict="needs_changes", note="Darker")
+    assert counted() == 4
+    review.decide(generation=clips[1], by=cast.bob, verdict="approved")
+    assert counted() == 2, "a shot that has its take waits no more"
+    for clip in clips[2:]:
+        review.decide(generation=clip, by=cast.bob, verdict="approved")
+    assert counted() == 0
+
+
+def test_more_than_anybody_counts_is_said_so(client, cast):
+    make_clips(cast.project, 105)
+    client.force_login(cast.carol)
+    assert WAITING.format("99+") in client.get(f"/p/{cast.project.code}/").content.decode()
