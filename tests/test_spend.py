@@ -23,6 +23,7 @@ from studio.models.generation import State
 from studio.services.accounts import ensure_accounts
 from studio.services.money.budgets import month_budget
 from studio.services.shots import NewShot, OverLimit, create_shots
+from tests.factories import make_still
 from tests.people import make_cast, make_clip
 from tests.test_compose import paid, shot
 
@@ -187,6 +188,18 @@ def test_an_approved_request_runs_as_it_was_asked(client, cast, at):
     found.refresh_from_db()
     assert (found.state, found.decided_by) == ("approved", cast.alice)
     assert set(found.generations.all()) == set(made)
+
+
+def test_the_approver_sees_the_still_or_the_clip_at_each_end(client, cast, at, settings):
+    settings.PUBLIC_URL = "https://studio.example"  # Luma fetches the pictures
+    limit(cast, ask_above_microusd=CENT)
+    still, before = make_still(cast.project), make_clip(cast.project, title="The storm")
+    found = asked(client, at, start_clip=before.code, end=still.code)
+    client.force_login(cast.alice)
+    page = client.get(f"/requests/{found.code}/").content.decode()
+    assert f"Goes on from clip {before.number}, The storm" in page
+    assert f'href="/clips/{before.code}/"' in page and before.poster_url in page
+    assert "End frame" in page and still.thumbnail_url in page
 
 
 def test_approved_twice_it_is_bought_once(client, cast, at):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,15 @@ KEPT = (
     "prompt", "concepts", "aspect_ratio", "resolution", "duration_s", "takes", "loop", "drafts",
     "draft_offer", "offer", "style", "take_of", "answers", "start_clip", "end_clip", *FIELDS,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One end of the shot that is asked for. `href` leads to the clip it joins."""
+
+    words: str
+    picture: str
+    href: str = ""
 
 
 def ask_for(
@@ -138,6 +148,7 @@ def _page(
     ctx = {
         "asked": found,
         "draft": draft,
+        "frames": _frames(found, draft),
         "offer": offer,
         "moves": [camera.CONCEPTS[one] for one in draft.concepts if one in camera.CONCEPTS],
         "now": now,
@@ -150,6 +161,22 @@ def _page(
         "here": "spend",
     }
     return render(request, "spend_request.html", ctx, status=422 if error and note else 200)
+
+
+def _frames(found: SpendRequest, draft: ShotDraft) -> list[Frame]:
+    """What the shot starts from and ends on: stills, or the clips it joins."""
+    frames = []
+    for name, still, words in (
+        ("start", found.start_keyframe, "Goes on from"),
+        ("end", found.end_keyframe, "Leads into"),
+    ):
+        clip = draft.at(name).generation
+        if clip is not None:
+            said = f"{words} clip {clip.number}, {clip.title}"
+            frames.append(Frame(said, clip.poster_url, f"/clips/{clip.code}/"))
+        elif still is not None:
+            frames.append(Frame(f"{name.capitalize()} frame", still.thumbnail_url))
+    return frames
 
 
 def _found(request: StudioRequest, code: UUID) -> SpendRequest:
