@@ -144,6 +144,7 @@ def test_nginx_serves_what_the_studio_allows(front):
         assert whole.headers["Content-Type"] == "video/mp4"
         assert whole.headers["Cache-Control"] == "private, max-age=31536000, immutable"
         assert whole.headers["X-Content-Type-Options"] == "nosniff"
+        assert whole.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "X-Accel-Redirect" not in whole.headers
         part = owner.get(made["clip"], headers={"Range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, stored[10:20])
