@@ -15,6 +15,9 @@ from django.utils.text import Truncator
 from django.views.decorators.http import require_POST
 
 from studio.admin.base import ReadOnlyAdmin, chip, dollars, link, moment, signed_in_user, tell, when
+from studio.admin.filters import when_empty
+from studio.forms.gallery import whole_number
+from studio.http import MAX_PK
 from studio.models import Orphan, Project
 from studio.services.errors import StudioError
 from studio.services.work import orphans
@@ -30,7 +33,11 @@ class IntoProjectForm(ActionForm):
 class OrphanAdmin(ReadOnlyAdmin[Orphan]):
     title = "Unknown jobs"
     list_display = ("job_id", "account", "said", "standing", "price", "asked", "found", "clip")
-    list_filter = ("account", "status", ("dismissed_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        "account",
+        "status",
+        when_empty("dismissed_at", "standing", empty="Open", filled="Dismissed"),
+    )
     list_select_related = ("account", "generation")
     search_fields = ("job_id", "prompt")
     date_hierarchy = "found_at"
@@ -97,8 +104,8 @@ class OrphanAdmin(ReadOnlyAdmin[Orphan]):
 
     @admin.action(description="Bring the clips into the project", permissions=["act"])
     def adopt(self, request: HttpRequest, queryset: QuerySet[Orphan]) -> None:
-        chosen = request.POST.get("project", "")
-        project = Project.objects.active().filter(pk=chosen).first() if chosen.isdigit() else None
+        known = whole_number(request.POST.get("project"), most=MAX_PK) or 0
+        project = Project.objects.active().filter(pk=known).first()
         if project is None:
             messages.error(request, "Choose the project to bring the clips into.")
             return
