@@ -87,6 +87,15 @@ def test_compose_nginx_and_the_image_agree_on_places(compose):
     assert "\nHEALTHCHECK " in image
 
 
+def test_the_image_is_made_of_the_studio_alone():
+    image = (ROOT / "Dockerfile").read_text()
+    copied = {name for line in re.findall(r"^COPY (.+)", image, re.M) for name in line.split()[:-1]}
+    ignored, *let_in = (ROOT / ".dockerignore").read_text().split()
+    assert ignored == "*"
+    assert {name.removeprefix("!") for name in let_in if name.startswith("!")} == copied
+    assert all((ROOT / name).exists() for name in copied)
+
+
 @pytest.mark.parametrize("unit", sorted(path.name for path in DEPLOY.glob("*.service")))
 def test_units_run_what_there_is_as_nobody_special(unit, settings_read):
     parser = configparser.RawConfigParser(strict=False)
