@@ -4,6 +4,7 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?=
+FUZZ ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed-runtime
@@ -14,12 +15,13 @@ TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/8
 export TEST_DATABASE_URL TEST_REDIS_URL
 
-.PHONY: help run test lint bench emulator audit clean
+.PHONY: help run test fuzz lint bench emulator audit clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run        start the studio (PORT=8000 HOST=127.0.0.1 WORKERS=2)'
 	@echo 'make test       run the tests on SQLite, and on PostgreSQL + Redis where they are reachable'
+	@echo 'make fuzz       send hostile requests everywhere, FUZZ=20 times as many as the tests do'
 	@echo 'make lint       check style, types, templates and migrations'
 	@echo 'make audit      look for known vulnerabilities in what is installed'
 	@echo 'make bench      print every measurement; make bench-NAME prints that of bench/bench_NAME.py'
@@ -32,6 +34,9 @@ run: $(RUNTIME)
 
 test: $(DEVELOPMENT)
 	@$(BIN)/python -m tests
+
+fuzz: $(DEVELOPMENT)
+	STUDIO_TEST_FUZZ='$(FUZZ)' $(BIN)/python -m tests tests/test_fuzz_pages.py tests/test_fuzz_admin.py tests/test_fuzz_hooks.py
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff check .
