@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 
@@ -22,9 +23,9 @@ class SignedInUploads(FileUploadHandler):
         input_data: Any,
         META: dict[str, Any],
         content_length: int,
-        boundary: bytes,
+        boundary: str,
         encoding: str | None = None,
-    ) -> tuple[Any, MultiValueDict[str, Any]] | None:
+    ) -> tuple[QueryDict, MultiValueDict[str, Any]] | None:
         user = getattr(self.request, "user", None)
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if most and content_length > most and not (user and user.is_authenticated):
