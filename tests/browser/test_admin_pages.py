@@ -68,6 +68,8 @@ def test_a_poster_shows_and_a_button_acts(open_as, owner):
     page.get_by_role("button", name="Archive").click()
     expect(page.get_by_text("Archived: 1.")).to_be_visible()
     expect(page.get_by_role("button", name="Bring back")).to_be_visible()
+    page.goto(page.url.split("/admin/")[0] + "/admin/studio/orphan/")
+    expect(page.get_by_role("button", name="Look now")).to_be_visible()
 
 
 def test_members_are_found_by_typing(open_as, owner):
