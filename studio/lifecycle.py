@@ -259,7 +259,7 @@ def return_to_queue(
     reason: str,
     waiting_text: str = "",
     token: str | None = None,
-    lapsed_at: datetime | None = None,
+    seen: Generation | None = None,
     may_have_left: bool = False,
     not_before: datetime | None = None,
     work_attempts: int = 0,
@@ -274,7 +274,7 @@ def return_to_queue(
         pk,
         S.QUEUED,
         old=S.SUBMITTING,
-        where=_holding(token, lapsed_at),
+        where=_holding(token, seen),
         reason=reason,
         waiting_text=waiting_text[:300],
         next_poll_at=not_before,
@@ -307,7 +307,7 @@ def mark_uncertain(
     next_poll_at: datetime,
     old: str = S.SUBMITTING,
     token: str | None = None,
-    lapsed_at: datetime | None = None,
+    seen: Generation | None = None,
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
@@ -316,7 +316,7 @@ def mark_uncertain(
         pk,
         S.UNCERTAIN,
         old=old,
-        where=Q(raw_status=SENDING) if old == S.QUEUED else _holding(token, lapsed_at),
+        where=Q(raw_status=SENDING) if old == S.QUEUED else _holding(token, seen),
         actor=actor,
         reason=reason,
         waiting_text=text[:300],
@@ -334,7 +334,7 @@ def mark_failed(
     charged: str,
     old: str | None = None,
     token: str | None = None,
-    lapsed_at: datetime | None = None,
+    seen: Generation | None = None,
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
@@ -343,7 +343,7 @@ def mark_failed(
         pk,
         S.FAILED,
         old=old,
-        where=_holding(token, lapsed_at),
+        where=_holding(token, seen),
         actor=actor,
         reason=text,
         failure_code=code,
@@ -459,15 +459,16 @@ def touch_rows(project_id: int, rows: Sequence[tuple[int, Mapping[str, Any]]]) -
     return version
 
 
-def _holding(token: str | None, lapsed_at: datetime | None = None) -> Q | None:
-    """Return the condition that this lease is on the row and, with `lapsed_at`, was over by then.
+def _holding(token: str | None, seen: Generation | None = None) -> Q | None:
+    """Return the condition that this lease is on the row and, with `seen`, is as it was read.
 
-    Whoever looks after stopped workers read the row a moment ago; its worker may go on since.
+    Whoever looks after stopped workers read the row a moment ago. Its worker may have gone on
+    since, which changes the lease; no clock is asked, for the two may not agree on one.
     """
     if token is None:
         return None
     held = Q(lease_token=token)
-    return held & (Q(lease_until=None) | Q(lease_until__lt=lapsed_at)) if lapsed_at else held
+    return held if seen is None else held & Q(lease_until=seen.lease_until)
 
 
 # ---- Exports: moves and leases -----------------------------------------------------------

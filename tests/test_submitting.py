@@ -566,8 +566,9 @@ def test_a_lease_that_is_still_held_is_left_alone(project, emulator, asked):
 
 
 @pytest.mark.parametrize("attempts", [1, recovery.MOST_PREPARATIONS])
+@pytest.mark.parametrize("lease_s", [30, -1], ids=["in time", "by another clock"])
 def test_a_worker_that_goes_on_at_this_moment_is_not_taken_for_a_dead_one(
-    project, emulator, asked, monkeypatch, attempts
+    project, emulator, asked, monkeypatch, attempts, lease_s
 ):
     """It sends after recovery has read the row, and before recovery acts on what it read."""
     shot = claimed(project, emulator, "luma", sending=False)
@@ -575,7 +576,8 @@ def test_a_worker_that_goes_on_at_this_moment_is_not_taken_for_a_dead_one(
     recover = recovery._recover_submit
 
     def late(generation, now):
-        assert lifecycle.mark_sending(generation.pk, token=generation.lease_token)
+        token = generation.lease_token
+        assert lifecycle.mark_sending(generation.pk, token=token, seconds=lease_s)
         return recover(generation, now)
 
     monkeypatch.setattr(recovery, "_recover_submit", late)

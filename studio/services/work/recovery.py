@@ -42,7 +42,7 @@ def revive() -> int:
     for generation in stale.filter(state=State.STORING, work_attempts__gte=storing.MOST_ATTEMPTS)[
         :AT_A_TIME
     ]:
-        touched += _give_up_storing(generation, now)
+        touched += _give_up_storing(generation)
     touched += fetch_clips(now) + notice_deadlines(now)
     return touched + revive_exports() + release_followers() + fill_places()
 
@@ -159,7 +159,7 @@ def _recover_submit(generation: Generation, now: datetime) -> int:
             "Try another start or end frame.",
             charged=Charged.NO,
             token=generation.lease_token,
-            lapsed_at=now,
+            seen=generation,
         )
     same_key = _resendable(generation) and generation.attempts < lifecycle.MOST_SAME_KEY
     if generation.raw_status != SENDING or same_key:
@@ -169,14 +169,14 @@ def _recover_submit(generation: Generation, now: datetime) -> int:
             generation.pk,
             reason=f"the worker stopped; {why}, so it is sent again",
             token=generation.lease_token,
-            lapsed_at=now,
+            seen=generation,
             may_have_left=left,
             work_attempts=generation.work_attempts,
         )
     return lifecycle.mark_uncertain(
         generation.pk,
         token=generation.lease_token,
-        lapsed_at=now,
+        seen=generation,
         reason="the worker stopped while it was being sent",
         text=f"The worker stopped while this was being sent to {label}. It may have "
         "arrived, and may be charged. Nothing is sent again by itself.",
@@ -203,17 +203,17 @@ def _recover_renders(now: datetime) -> int:
             "Try a shorter or smaller version.",
             charged=Charged.NO,
             token=generation.lease_token,
-            lapsed_at=now,
+            seen=generation,
         )
     return ended + rendering.ask_for_renders(now, most=AT_A_TIME)
 
 
-def _give_up_storing(generation: Generation, now: datetime) -> int:
+def _give_up_storing(generation: Generation) -> int:
     return lifecycle.mark_failed(
         generation.pk,
         code="media",
         text="The clip was rendered, but keeping it was stopped too often. Fetch it again.",
         charged=generation.charged or Charged.UNKNOWN,
         token=generation.lease_token,
-        lapsed_at=now,
+        seen=generation,
     )
