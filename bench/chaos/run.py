@@ -51,7 +51,7 @@ def run_chaos(
         Wire("127.0.0.1", int(emulator.url.rpartition(":")[2])) as wire,
     ):
         emulator.world.base_url = f"http://127.0.0.1:{wire.port}"
-        environment |= emulator.environment
+        environment |= emulator.environment | {"STUDIO_DISK_LEAST_MB": "100"}  # of a small disk
         tree = Tree(environment, free_port(), said)
         try:
             faults = Faults(
