@@ -104,8 +104,9 @@ def link(request: HttpRequest) -> HttpResponseBase:
     form = PasswordForm(request.POST or None)
     ctx = {"form": form, "email": waiting["email"], "name": settings.SSO_NAME}
     if request.method == "POST" and form.is_valid():
-        credentials = {"username": waiting["email"], "password": form.cleaned_data["password"]}
-        user = authenticate_in_turn(request, **credentials)
+        user = authenticate_in_turn(
+            request, username=waiting["email"], password=form.cleaned_data["password"]
+        )
         if isinstance(user, User):
             del request.session[WAITING]
             try:
