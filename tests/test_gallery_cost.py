@@ -1,8 +1,13 @@
-"""How often the gallery asks the database, in the worst case: a member with everything on."""
+"""What the gallery costs: queries in the worst case, a member with everything on, and bytes."""
 
 from __future__ import annotations
 
+import gzip
+import re
+from pathlib import Path
+
 import pytest
+from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -189,3 +194,46 @@ def test_the_tag_of_very_many_finds_the_same_clips_in_the_same_order(client, bus
         monkeypatch.undo()
         assert [card.generation.pk for card in few] == [card.generation.pk for card in many]
         assert len(few) == 21
+
+
+# ---- Bytes -------------------------------------------------------------------------------
+
+
+def with_imports(path, found):
+    """Add a script's or sheet's own file to `found`, and what it imports."""
+    if path not in found:
+        found[path] = gzip.compress(path.read_bytes(), 9)
+        for name in re.findall(
+            r'(?:from|@import url\() ?"(?:\./)?([\w-]+\.\w+)"', path.read_text()
+        ):
+            with_imports(path.parent / name, found)
+    return found
+
+
+def test_script_and_style_of_the_first_load_stay_under_eighty_kilobytes(client, busy):
+    html = client.get(f"/p/{busy.project.code}/").content.decode()
+    linked = re.findall(r'<(?:script|link)[^>]*(?:src|href)="/static/([^"]+\.(?:js|css))"', html)
+    found = {}
+    for name in linked:
+        with_imports(Path(finders.find(name)), found)
+    assert {path.name for path in found} > {"gallery.js", "live.js", "tokens.css", "screens.css"}
+    assert sum(map(len, found.values())) <= 80_000
+
+
+def test_pictures_of_cards_come_when_they_are_near(client, busy):
+    busy.add(14)
+    html = client.get(f"/p/{busy.project.code}/").content.decode()
+    assert all('loading="lazy"' in picture for picture in re.findall(r"<img [^>]*>", html))
+    # Those to scrub through lie over another.
+    sized = re.findall(r"<img [^>]*>", re.sub(r'<a class="scrub".*?</a>', "", html, flags=re.S))
+    assert len(sized) == 10
+    assert all(re.search(r' width="\d+" height="\d+"', picture) for picture in sized)
+
+
+def test_the_page_is_sent_pressed(client, busy):
+    asked = client.get(f"/p/{busy.project.code}/", headers={"Accept-Encoding": "gzip"})
+    assert asked["Content-Encoding"] == "gzip"
+    assert b"</html>" in gzip.decompress(asked.content)
+    assert "Accept-Encoding" in asked["Vary"]
+    plain = client.get(f"/p/{busy.project.code}/")
+    assert "Content-Encoding" not in plain
