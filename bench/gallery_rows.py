@@ -198,7 +198,9 @@ def make_clips(project: Any, people: list[Any], count: int, *, seed: int = 1) ->
 
 
 def _order(project: Any, people: list[Any], rng: random.Random) -> None:
-    """Comments on one clip in twenty; tags on one in ten; a chain and a collection of forty."""
+    """Comments on one clip in twenty and a hundred on the first; tags on one in ten; a chain and a
+    collection of forty.
+    """
     from studio.models import (
         Chain,
         Collection,
@@ -209,7 +211,8 @@ def _order(project: Any, people: list[Any], rng: random.Random) -> None:
         Tag,
     )
 
-    pks = list(Generation.objects.filter(project=project).values_list("pk", flat=True))
+    rows = Generation.objects.filter(project=project).order_by("number")
+    pks = list(rows.values_list("pk", flat=True))
     talked = rng.sample(pks, len(pks) // 20)
     Comment.objects.bulk_create(
         [
@@ -219,7 +222,7 @@ def _order(project: Any, people: list[Any], rng: random.Random) -> None:
                 at_ms=rng.randrange(4000),
                 text=" ".join(rng.choices(WORDS, k=12)),
             )
-            for pk in talked
+            for pk in [*talked, *[pks[0]] * 100]
         ],
         batch_size=BATCH,
     )
