@@ -145,7 +145,9 @@ def test_the_test_button_says_so_where_no_balance_is_told(client, root):
         account.save()
         address = f"/admin/studio/provideraccount/{account.pk}/do/test/"
         answer = client.post(address, follow=True)
-    assert said(answer) == ["GMI Cloud (Team): the key works. GMI Cloud does not tell what is left."]
+    assert said(answer) == [
+        "GMI Cloud (Team): the key works. GMI Cloud does not tell what is left."
+    ]
 
 
 def test_the_test_button_says_what_is_wrong_and_keeps_the_old_balance(client, root):

@@ -24,7 +24,9 @@ def ask_provider(account: ProviderAccount) -> str:
     if account.provider == "previs":
         return "Previs renders on this machine and needs no key."
     if not account.has_key:
-        raise StudioError(f"{account_name(account)}: there is no key yet. Enter one, save, and test again.")
+        raise StudioError(
+            f"{account_name(account)}: there is no key yet. Enter one, save, and test again."
+        )
     try:
         left = _ask(account)
     except ProviderError as error:
