@@ -94,7 +94,8 @@ class Faults:
             except Exception as error:  # noqa: BLE001  # a run without its faults proves nothing
                 self.wrong.append(f"{name} could not be brought: {error}")
                 return
-            self.brought[name] += came is not False
+            if came is not False:
+                self.brought[name] += 1
 
     def _last(self, least_s: float, most_s: float) -> None:
         self._ended.wait(self._chance.uniform(least_s, most_s))
