@@ -2,8 +2,8 @@
 # `python manage.py qcluster` a worker. compose.yaml puts them together.
 FROM python:3.11-slim AS wheels
 WORKDIR /build
-COPY requirements.txt requirements-sentry.txt ./
-RUN pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels -r requirements.txt -r requirements-sentry.txt
+COPY requirements.txt ./
+RUN pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels -r requirements.txt
 
 FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 \
@@ -13,10 +13,9 @@ ENV PYTHONUNBUFFERED=1 \
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin studio \
     && install -d -o studio -g studio /data /static
 WORKDIR /app
-COPY requirements.txt requirements-sentry.txt ./
+COPY requirements.txt ./
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --disable-pip-version-check --no-index --find-links /wheels \
-    -r requirements.txt -r requirements-sentry.txt
+    pip install --no-cache-dir --disable-pip-version-check --no-index --find-links /wheels -r requirements.txt
 COPY manage.py ./
 COPY studio ./studio
 COPY templates ./templates

@@ -72,9 +72,9 @@ $(DEVELOPMENT): requirements-dev.txt requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(RUNTIME)
 
-$(AUDIT)/.installed: requirements-audit.txt | $(BIN)/python
+$(AUDIT)/.installed: .ci/requirements-audit.txt | $(BIN)/python
 	@$(BIN)/python -m venv $(AUDIT)
-	@if $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt; then touch $@; fi
+	@if $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/requirements-audit.txt; then touch $@; fi
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -23,17 +23,12 @@ _LEFT_OUT = ("user", "breadcrumbs", "server_name", "modules", "extra")
 def begin(**options: Any) -> None:
     """Report errors from now on; nothing is imported or done without SENTRY_DSN.
 
-    Raises ImproperlyConfigured where the package is missing, or the address is none.
+    Raises ImproperlyConfigured where the address is none.
     """
     if not settings.SENTRY_DSN:
         return
-    try:
-        import sentry_sdk
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            "SENTRY_DSN is set, but sentry-sdk is not installed. Install it: "
-            "pip install -r requirements-sentry.txt"
-        ) from error
+    import sentry_sdk
+
     try:
         sentry_sdk.init(
             dsn=settings.SENTRY_DSN,
