@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.utils import timezone
@@ -228,6 +229,17 @@ def test_a_dead_link_is_renewed_at_the_provider(project, emulator, asked):
     Generation.objects.filter(pk=shot.pk).update(result_url=stale)
     assert store_clip(shot.pk) == "stored"
     assert again(shot).result_url != stale
+
+
+def test_a_clip_kept_by_a_worker_that_died_is_not_lost_with_its_link(project, emulator, asked):
+    shot = rendered(project, emulator)
+    default_storage.save(clip_path(shot, ""), ContentFile(make_clip("16:9", 1)))
+    (job,) = emulator.jobs()
+    job.outcome = "expired"
+    dead = f"{emulator.url}/media/gone.mp4?Signature=old"
+    Generation.objects.filter(pk=shot.pk).update(result_url=dead)
+    assert store_clip(shot.pk) == "stored"
+    assert again(shot).size_bytes == default_storage.size(clip_path(shot, ""))
 
 
 def test_a_clip_its_provider_removed_ends_with_words(project, emulator, asked):

@@ -163,15 +163,25 @@ def _rendered(generation: Generation, stack: ExitStack) -> Path:
     path = _file_of(generation)
     if path.is_file():
         return path
-    # Moved into the storage already, by a worker that died before it could say so.
+    kept = _kept_already(generation, stack)
+    if kept is None:
+        raise _RenderAgain
+    return kept
+
+
+def _kept_already(generation: Generation, stack: ExitStack) -> Path | None:
+    """Return the clip where a worker moved it into the storage and died before it could say so."""
     name = clip_path(generation, "")
     if not default_storage.exists(name):
-        raise _RenderAgain
+        return None
     generation.clip.name = name
     return stack.enter_context(local_copy(generation.clip))
 
 
 def _fetched(generation: Generation, token: str, stack: ExitStack) -> Path:
+    kept = _kept_already(generation, stack)
+    if kept is not None:
+        return kept  # the link may be dead by now
     path = stack.enter_context(scratch_file(".mp4"))
     if not generation.result_url:
         _renew_link(generation, token)
