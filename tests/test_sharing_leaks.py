@@ -36,7 +36,17 @@ SECRETS = (
     "push in", "seed", "4711", "teams eyes only",
 )  # fmt: skip
 # Pages that anybody may open. They say nothing of any project.
-PUBLIC = {"login", "welcome", "join", "robots", "healthz", "readyz", "metrics", "webhook-docs", "unsubscribe"}
+PUBLIC = {
+    "login",
+    "welcome",
+    "join",
+    "robots",
+    "healthz",
+    "readyz",
+    "metrics",
+    "webhook-docs",
+    "unsubscribe",
+}
 
 
 @pytest.fixture
