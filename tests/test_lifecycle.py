@@ -272,5 +272,10 @@ def test_only_the_lifecycle_writes_a_state():
         and writes.search(path.read_text())
         and knows.search(path.read_text())
     ]
-    # Those two write the states of a spend request and of a bulk run.
-    assert guilty == ["lifecycle.py", "services/bulk/runs.py", "services/money/asking.py"]
+    # The others write the states of bulk runs, of spend requests and of what webhooks deliver.
+    assert guilty == [
+        "lifecycle.py",
+        "services/bulk/runs.py",
+        "services/money/asking.py",
+        "services/news/deliveries.py",
+    ]
