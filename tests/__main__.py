@@ -1,9 +1,10 @@
 """`python -m tests`, which is `make test`: every test on SQLite, then those to which the database
 makes a difference on PostgreSQL + Redis.
 
-Tests run side by side, as many at once as there are processors; but those that start whole studios
-and kill them one after another, since each fills the machine by itself. With STUDIO_TEST_REQUIRE_ALL=1 nothing may be missing. Arguments go to pytest and mean
-one run, on SQLite.
+What needs neither a browser nor processes runs side by side, as many at once as there are
+processors; the rest one after another, since a browser and a whole studio fill the machine by
+themselves: two browsers beside one another took as long. With STUDIO_TEST_REQUIRE_ALL=1 nothing
+may be missing. Arguments go to pytest and mean one run, on SQLite.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ class Part:
 
 PARTS = (
     Part("SQLite", "not browser and not processes", side_by_side=True),
-    Part("SQLite, browser", "browser and not processes", side_by_side=True),
-    Part("SQLite, processes", "processes"),
+    Part("SQLite, processes and browser", "browser or processes"),
     Part(
         "PostgreSQL + Redis",
         "not browser and not processes and not pure and not once",

@@ -10,7 +10,8 @@ from tests.fuzzing import Asker, listening
 from tests.people import make_cast, make_person
 from tests.test_admin import fill
 
-pytestmark = pytest.mark.django_db
+# What a database minds is asked of it by the other pages.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MOST_PAGES = 600
 
 
