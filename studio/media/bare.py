@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from studio.media.seeking import Seeking
+
 # Where metadata can be, ISO/IEC 14496-12 section 8.10 and 8.11, and C2PA's own box.
 _WORDS = {b"udta", b"meta", b"uuid", b"jumb", b"jumd", b"ID32"}
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"edts"}
@@ -65,28 +67,13 @@ def _only_the_encoder(file: BinaryIO, at: int, length: int) -> bool:
     return _ONLY_THE_ENCODER.fullmatch(file.read(length)) is not None
 
 
-class _Blanked(io.RawIOBase):
+class _Blanked(Seeking):
     """A file in which some boxes are free space, filled with zeros."""
 
     def __init__(self, file: BinaryIO, size: int, boxes: list[tuple[int, int]]) -> None:
+        super().__init__(size)
         self._file = file
-        self._size = size
         self._boxes = boxes
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         self._file.seek(self._at)

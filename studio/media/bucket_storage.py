@@ -15,6 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files import File
 from storages.backends.s3 import S3Storage
 
+from studio.media.seeking import Seeking
+
 BUFFER_BYTES = 1 << 20
 _GONE = {"404", "NoSuchKey", "NotFound"}
 
@@ -106,33 +108,21 @@ class BucketFile(File):  # type: ignore[type-arg]  # generic for mypy alone
         return self
 
 
-class _Reading(io.RawIOBase):
+class _Reading(Seeking):
     """The bytes of one object: one request for each place from which it is read on."""
 
     def __init__(self, found: Any, name: str, size: int, version: str) -> None:
+        super().__init__(size)
         self._object = found
         self._name = name
-        self._size = size
         self._version = version  # written anew meanwhile, it is refused, not mixed
-        self._at = 0
         self._body: Any = None
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        at = max(0, base + offset)
-        if at != self._at:
+        before = self._at
+        if super().seek(offset, whence) != before:
             self._let_go()
-        self._at = at
-        return at
+        return self._at
 
     def readinto(self, buffer: Any) -> int:
         wanted = min(len(buffer), self._size - self._at)

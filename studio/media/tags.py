@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
+from studio.media.seeking import Seeking
+
 MOST_INDEX_BYTES = 64 * 2**20  # of an index that is worth rewriting in memory
 XMP_BOX = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 
@@ -296,32 +298,17 @@ def _xmp_box(provenance: Provenance) -> bytes:
 # ---- The file that is read -----------------------------------------------------------------------
 
 
-class _Spliced(io.RawIOBase):
+class _Spliced(Seeking):
     """A file with another index in the old one's place and a box behind its end."""
 
     def __init__(self, file: BinaryIO, size: int, index: _Box, moov: bytes, tail: bytes) -> None:
-        self._file = file
         first = index.start
         # (first byte here, its piece: bytes in memory, or where it begins in the file)
         self._pieces: list[tuple[int, bytes | int]] = [(0, 0), (first, moov)]
         after = first + len(moov)
         self._pieces += [(after, index.end), (after + size - index.end, tail)]
-        self._size = after + size - index.end + len(tail)
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
+        super().__init__(after + size - index.end + len(tail))
+        self._file = file
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         ends = [start for start, _ in self._pieces[1:]] + [self._size]
