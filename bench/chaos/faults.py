@@ -115,7 +115,6 @@ class Faults:
             time.sleep(0.05)
         if left:
             self.wrong.append(f"{len(left)} processes outlived their launcher")
-        self._tree.start()
         return True
 
     def _reset(self) -> None:

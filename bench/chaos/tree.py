@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -37,15 +38,25 @@ def _is(pid: int, word: str) -> bool:
 
 
 class Tree:
-    """A `manage.py studio`, started again by hand only after `kill("launcher")`."""
+    """A `manage.py studio`, started again two seconds after it ended, as the shipped units do.
+
+    It ends when it is killed, and when it finds no database as it starts.
+    """
 
     def __init__(self, environment: dict[str, str], port: int, log: IO[str]) -> None:
         self._environment = environment
         self._log = log
         self.port = port
-        self.start()
+        self._stopped = threading.Event()
+        self._start()
+        threading.Thread(target=self._keep, daemon=True).start()
 
-    def start(self) -> None:
+    def _keep(self) -> None:
+        while not self._stopped.wait(2):
+            if self._process.poll() is not None:
+                self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "manage.py", "studio", "--port", str(self.port)],
             cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL,
@@ -91,6 +102,7 @@ class Tree:
         return pids
 
     def stop(self) -> None:
+        self._stopped.set()
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(30)
