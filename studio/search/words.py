@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from django.utils.html import escape
@@ -30,19 +30,20 @@ _SIGNS = re.compile("[\u0001-/:-@\\[-`{-\u00a0\u2000-\u206f\u3000-\u303f]+")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One word or phrase. `anywhere`: of a script without spaces, to be found within a word."""
+    """One word or phrase. `anywhere`: of a script without spaces, to be found within a word.
+
+    What follows from the text is made once: a search asks it of hundreds of clips.
+    """
 
     text: str
     phrase: bool = False
     without: bool = False
+    anywhere: bool = field(init=False, compare=False)
+    folded: str = field(init=False, compare=False)
 
-    @property
-    def anywhere(self) -> bool:
-        return _UNSPACED.search(self.text) is not None
-
-    @property
-    def folded(self) -> str:
-        return fold(self.text)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anywhere", _UNSPACED.search(self.text) is not None)
+        object.__setattr__(self, "folded", fold(self.text))
 
 
 Terms = tuple[Term, ...]

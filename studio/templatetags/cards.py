@@ -11,38 +11,50 @@ from django.template.context import Context
 from django.template.loader import get_template
 from django.utils.safestring import SafeString, mark_safe
 
-from studio import flight_card, ready_card
+from studio.drawn import failed, flight, ready
 from studio.forms.gallery import Menu
+from studio.models import Generation
 from studio.services.cards import Card
 
 register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def drawn_card(
-    context: Context, card: Card, project_code: object, oob: str = "", here_only: bool = False
-) -> SafeString:
-    """Draw the card of a clip that plays, or of a shot in flight."""
+def drawn_card(context: Context, card: Card, swap: str = "", here_only: bool = False) -> SafeString:
+    """Draw a gallery card. `swap` and `here_only` are as in studio.drawn.filling.common."""
+    code = context["project"].code
     if card.generation.is_clip:
-        return ready_card.draw(card, project_code, swap=oob, here_only=bool(here_only))
-    return flight_card.draw(
-        card,
-        token=str(context.get("csrf_token", "")),
-        can_create=bool(context.get("can_create")),
-        swap=oob,
-        here_only=bool(here_only),
-    )
+        return ready.draw(card, code, swap=swap, here_only=here_only)
+    token, can_create = _forms(context)
+    if card.heading:
+        return failed.draw(
+            card, code, token=token, can_create=can_create, swap=swap, here_only=here_only
+        )
+    return flight.draw(card, token=token, can_create=can_create, swap=swap, here_only=here_only)
 
 
 @register.simple_tag(takes_context=True)
-def flight(context: Context, card: Card, *, stay: bool = False) -> SafeString:
+def in_flight(context: Context, card: Card, *, stay: bool = False) -> SafeString:
     """Draw what a shot in flight says over its picture."""
-    return flight_card.flight(
-        card,
-        token=str(context.get("csrf_token", "")),
-        can_create=bool(context.get("can_create")),
-        stay=stay,
-    )
+    token, can_create = _forms(context)
+    return flight.flight(card, token=token, can_create=can_create, stay=stay)
+
+
+@register.simple_tag(takes_context=True)
+def retry_form(context: Context, generation: Generation, *, stay: bool = False) -> SafeString:
+    """Draw the form that tries a shot again. `stay`: answered with the new shot's own page."""
+    return failed.retry_form(generation, token=_forms(context)[0], stay=stay)
+
+
+@register.simple_tag
+def ways_link(generation: Generation, css: str) -> SafeString:
+    """Draw the link to everything that can be done about a shot."""
+    return failed.ways_link(generation, css)
+
+
+def _forms(context: Context) -> tuple[str, bool]:
+    """Return the token of a page's forms, and whether its reader may create."""
+    return str(context.get("csrf_token", "")), bool(context.get("can_create"))
 
 
 @register.simple_tag(takes_context=True)

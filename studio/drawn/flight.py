@@ -1,4 +1,4 @@
-"""The card of a shot in flight, drawn without the template engine: see studio.ready_card."""
+"""The card of a shot in flight."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.safestring import SafeString, mark_safe
 
+from studio.drawn.filling import common, fill
 from studio.models.generation import State
-from studio.ready_card import fill, found_of, swapped, tags_of, unread_of
 from studio.templatetags.studio_tags import icon
 
 if TYPE_CHECKING:
@@ -19,27 +19,14 @@ if TYPE_CHECKING:
 def draw(
     card: Card, *, token: str, can_create: bool, swap: str = "", here_only: bool = False
 ) -> SafeString:
-    """Return one card as HTML. `token` is the forms'; `swap` and `here_only` are as in _clip.html."""
+    """Return one card as HTML. `token` is the forms'; `swap` and `here_only` are as in `common`."""
     g = card.generation
-    said = "Queued" if card.look == "queued" else g.get_state_display()
-    title = escape(g.title)
-    given = {
+    given = common(card, swap=swap, here_only=here_only) | {
         "look": card.look,
-        "shape": g.aspect_ratio,
-        "code": str(g.code),
-        "number": str(g.number),
-        "place": card.place,
-        "swap": swapped(swap, here_only),
         "still": _still(g),
         "flight": flight(card, token=token, can_create=can_create),
-        "heading": card.shown.title if card.shown and card.shown.title else title,
-        "found": found_of(card),
         "status": "status run" if card.look == "run" else "status",
-        "said": said,
-        "unread": unread_of(card.unread),
-        "tags": tags_of(card.tags),
-        "by": escape(g.by.name),
-        "initials": escape(g.by.initials),
+        "said": "Queued" if card.look == "queued" else g.get_state_display(),
     }
     return fill("_clip_flight.html", given)
 
