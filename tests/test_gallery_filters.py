@@ -20,7 +20,8 @@ from studio.models import (
     Tag,
 )
 from studio.models.generation import Charged, State, Verdict
-from studio.services.gallery import filters, order
+from studio.services.gallery import order
+from studio.services.gallery.passing import filtered
 from tests.factories import make_generation, make_member, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +122,7 @@ def test_a_filter_keeps_what_it_names(page, project, owner, varied, query, expec
     html = page(f"?{query}")
     # The clip of 40 days ago may be of this month no more, and is then left out in any case.
     assert set(shown(html)) == expected
-    passing = filters.filtered(project, query, owner)
+    passing = filtered(project, query, owner)
     assert set(passing.values_list("number", flat=True)) == expected
     assert 'class="chip on"' in html
 

@@ -9,6 +9,7 @@ from studio.models import Project, User
 from studio.models.generation import GenerationQuerySet
 from studio.services.gallery import filters, names, order
 from studio.services.gallery.filters import ONE_ONLY, TITLES, Wanted
+from studio.services.gallery.passing import rows_of
 
 SORTS = order.SORTS
 # Each menu with a button of its own where there is room; the others are under More.
@@ -95,8 +96,8 @@ class GalleryFilter:
         self.is_active = wanted.is_active
 
     def rows(self, project: Project, *, along_order: bool = False) -> GenerationQuerySet:
-        """Return the project's rows that pass, unsorted; see `filters.rows_of`."""
-        return filters.rows_of(project, self.wanted, self.user, along_order=along_order)
+        """Return the project's rows that pass, unsorted; see `passing.rows_of`."""
+        return rows_of(project, self.wanted, self.user, along_order=along_order)
 
     @property
     def count(self) -> int:

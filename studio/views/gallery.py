@@ -24,6 +24,7 @@ from studio.search.matching import LAST_NUMBER
 from studio.search.words import read_terms
 from studio.services.cards import Card, make_cards
 from studio.services.gallery import counts, filters, names, order, pages, search
+from studio.services.gallery.passing import without_search
 from studio.services.gallery.views import visible_views
 
 # More changed cards than this in one answer, and the first page is sent again instead.
@@ -63,7 +64,7 @@ def _page(request: StudioRequest, project: Project, wanted: GalleryFilter) -> Pa
     keys: dict[int, str] = {}
     generations, more = [], ""
     matches: int | None = None
-    passing = filters.without_search(project, wanted.wanted, request.user)
+    passing = without_search(project, wanted.wanted, request.user)
     rows = finding.narrow(passing, for_page=True)
     # So many that only the index is asked, a part at a time.
     countless = finding.pks is None and not wanted.wanted.has_filters

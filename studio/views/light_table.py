@@ -17,6 +17,7 @@ from studio.models import Generation, Project
 from studio.services.gallery import filters, walk
 from studio.services.gallery.judging import own_verdicts
 from studio.services.gallery.order import DEFAULT, key_of, read_key
+from studio.services.gallery.passing import rows_of
 
 BEFORE, AFTER = 8, 24  # how many of the strip come with the page, on either side
 PAGE = 24  # how many more a time
@@ -55,7 +56,7 @@ class Table:
         self.project = project
         self.wanted = filters.read(request.GET)
         self.sort = self.wanted.sort or DEFAULT
-        passing = filters.rows_of(project, self.wanted, request.user)
+        passing = rows_of(project, self.wanted, request.user)
         self.rows = walk.playable(passing).select_related("project").defer("raw_answer")
 
     def address(self, page: str = "light-table/", **more: object) -> str:

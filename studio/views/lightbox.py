@@ -14,6 +14,7 @@ from studio.models import Generation
 from studio.services.gallery import filters, walk
 from studio.services.gallery.judging import own_verdicts
 from studio.services.gallery.order import DEFAULT, key_of, read_key
+from studio.services.gallery.passing import rows_of
 from studio.views.compare import takes_to_compare
 
 
@@ -43,7 +44,7 @@ def look_at_clip(request: StudioRequest, code: UUID, clip: UUID) -> HttpResponse
     sort = wanted.sort or DEFAULT
     key = read_key(request.GET.get("key", ""), sort) or read_key(key_of(g, sort), sort)
     assert key is not None
-    passing = filters.rows_of(project, wanted, request.user)
+    passing = rows_of(project, wanted, request.user)
     others = walk.playable(passing).exclude(pk=g.pk).defer("raw_answer")
     earlier = walk.before(others, sort, key, 1)
     later = walk.after(others, sort, key, 1)

@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 
 from studio.models import BulkItem, BulkRun, Generation, Project, User
 from studio.services.errors import StudioError
-from studio.services.gallery.filters import filtered
+from studio.services.gallery.passing import filtered
 
 MOST_NAMED = 5000
 MAX_QUERY_CHARS = 2000

@@ -17,6 +17,7 @@ from studio.models import CollectionItem, Generation, Project, Segment, Tag, Use
 from studio.models.generation import MOVING_STATES, GenerationQuerySet
 from studio.services.gallery import filters, search
 from studio.services.gallery.filters import Wanted
+from studio.services.gallery.passing import without_search
 
 # Counting stops here: nobody reads on to the last digit, and a page must not wait for it.
 MOST_COUNTED = 1000
@@ -95,7 +96,7 @@ def beside_choices(
     By (kind, value); what is not there counts none. Two queries at most, one more for a search.
     """
     but = "model" if kind == "provider" else kind
-    rows = filters.without_search(project, wanted, user, but=but)
+    rows = without_search(project, wanted, user, but=but)
     if wanted.q:
         rows = search.find(project, wanted.q).narrow(rows)
     return {(name, str(value)): n for (name, value), n in _COUNTERS[kind](rows, user).items() if n}

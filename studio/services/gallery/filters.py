@@ -1,7 +1,6 @@
-"""The gallery's filters: what an address asks for, and the rows that pass.
+"""The gallery's filters: reading what an address asks for; `passing` finds the rows.
 
-`filtered(project, query, user)` is what everything that works on "all clips matching the filter"
-calls. An address may name any number of these; values of one kind widen, kinds narrow together:
+An address may name any number of these; values of one kind widen, kinds narrow together:
 
     q           words, "a phrase", -without
     state       ready active waiting failed cancelled
@@ -20,23 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import date
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Lower
 from django.http import QueryDict
-from django.utils import timezone
 
 from studio import concepts
-from studio.models import CollectionItem, Generation, Project, Segment, Tag, User
-from studio.models.generation import MOVING_STATES, GenerationQuerySet, State, Verdict
+from studio.models.generation import MOVING_STATES, State, Verdict
 from studio.models.project import ASPECT_RATIOS
 from studio.providers.catalog import PROVIDER_LABELS, SPECS
-from studio.services.gallery import order, search
+from studio.services.gallery import order
 
 STATES = {
     "ready": ("Ready", [State.SUCCEEDED]),
@@ -178,20 +171,6 @@ class Wanted:
         return self.sort or (order.RELEVANCE if self.q else order.DEFAULT)
 
 
-def filtered(project: Project, query: str | QueryDict, user: User | None) -> GenerationQuerySet:
-    """Return the project's rows that pass, unsorted; makes no query itself.
-
-    `query` is as in the gallery's address, with or without the question mark. Its sort order is
-    `sort_of(query)`, for studio.services.gallery.order. Values that cannot be are passed over.
-    """
-    return rows_of(project, read(query), user)
-
-
-def sort_of(query: str | QueryDict) -> str:
-    """Return the sort an address asks for, as `order` takes it."""
-    return read(query).sort or order.DEFAULT
-
-
 def read(query: str | QueryDict) -> Wanted:
     """Read an address's parameters."""
     if isinstance(query, str):
@@ -289,196 +268,3 @@ def _day(query: QueryDict, name: str, problems: list[str]) -> date | None:
     except ValueError:
         problems.append(f"Date “{name}” is “{raw[:20]}”; write a day as 2026-11-21.")
         return None
-
-
-# ---- The rows that pass ---------------------------------------------------------------------
-
-
-def rows_of(
-    project: Project, wanted: Wanted, user: User | None, *, along_order: bool = False
-) -> GenerationQuerySet:
-    """Return the project's rows that pass, unsorted; makes no query itself.
-
-    `along_order`: very many pass, and only the first few in some order are wanted.
-    """
-    rows = without_search(project, wanted, user, along_order=along_order)
-    if wanted.q:
-        rows = search.matches(rows, project, wanted.q)
-    return rows
-
-
-def without_search(
-    project: Project,
-    wanted: Wanted,
-    user: User | None,
-    *,
-    but: str = "",
-    along_order: bool = False,
-) -> GenerationQuerySet:
-    """Return what passes every filter but the words searched for, and but the one kind named."""
-    rows = Generation.objects.filter(project=project)
-    archived = wanted.chosen["archived"] if but != "archived" else ("with",)
-    if not archived:
-        rows = rows.filter(archived_at=None)
-    else:
-        rows = rows.filter(deleted_at=None)
-        if "only" in archived:
-            rows = rows.filter(archived_at__isnull=False)
-    for kind, condition in _CONDITIONS.items():
-        values = wanted.chosen[kind]
-        if values and kind != but:
-            rows = condition(rows, values, project, user)
-    for kind, listed in _LISTED.items():
-        values = wanted.chosen[kind]
-        if values and kind != but:
-            rows = _among(rows, listed(project, values), along_order)
-    if but not in ("provider", "model"):
-        rows = _made_with(rows, wanted.chosen["provider"], wanted.chosen["model"])
-    if but != "date":
-        rows = _between(rows, *span(wanted))
-    return rows
-
-
-def span(wanted: Wanted) -> tuple[datetime | None, datetime | None]:
-    """Return from when and until when (not included) clips must have been asked for."""
-    today = timezone.now().astimezone(UTC).date()
-    since, until = wanted.since, wanted.until
-    for preset in wanted.chosen["date"]:
-        since = {
-            "today": today,
-            "week": today - timedelta(days=6),
-            "month": today.replace(day=1),
-        }[preset]
-    return (
-        datetime.combine(since, time.min, UTC) if since else None,
-        datetime.combine(until, time.min, UTC) + timedelta(days=1)
-        if until and until < date.max
-        else None,
-    )
-
-
-def _between(
-    rows: GenerationQuerySet, since: datetime | None, until: datetime | None
-) -> GenerationQuerySet:
-    if since:
-        rows = rows.filter(created_at__gte=since)
-    return rows.filter(created_at__lt=until) if until else rows
-
-
-def _made_with(
-    rows: GenerationQuerySet, providers: tuple[str, ...], models: tuple[str, ...]
-) -> GenerationQuerySet:
-    if not providers and not models:
-        return rows
-    passing = Q(provider__in=providers) if providers else Q()
-    for value in models:
-        provider, _, model = value.partition(":")
-        passing |= Q(provider=provider, model=model)
-    return rows.filter(passing)
-
-
-Values = tuple[str, ...]
-
-
-def _by_state(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    return rows.filter(state__in=[state for value in values for state in STATES[value][1]])
-
-
-def _by_concept(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    return search.with_concepts(rows, project, values)
-
-
-def _by_creator(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    mine = user.pk if user else 0
-    return rows.filter(by__in=[mine if value == "me" else int(value) for value in values])
-
-
-def _by_rating(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    value = values[0]
-    if value.startswith("exactly-"):
-        return rows.filter(rating=int(value.removeprefix("exactly-")))
-    return rows.filter(rating=0) if value == "0" else rows.filter(rating__gte=int(value))
-
-
-def _by_verdict(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    return rows.filter(verdict__in=[VERDICTS[value][1] for value in values])
-
-
-def _by_shape(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    return rows.filter(aspect_ratio__in=values)
-
-
-def _by_length(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    return rows.filter(duration_s__in=[int(value) for value in values])
-
-
-def _by_chain(
-    rows: GenerationQuerySet, values: Values, project: Project, user: User | None
-) -> GenerationQuerySet:
-    here = Segment.objects.filter(chain__project=project, chain__archived_at=None).order_by()
-    passing = Q()
-    for value in values:
-        if value == "any":
-            passing |= Q(pk__in=here.values("generation"))
-        elif value == "none":
-            passing |= ~Q(Exists(here.filter(generation=OuterRef("pk"))))
-        else:
-            passing |= Q(pk__in=here.filter(chain__code=value).values("generation"))
-    return rows.filter(passing)
-
-
-_CONDITIONS = {
-    "state": _by_state,
-    "concept": _by_concept,
-    "by": _by_creator,
-    "rating": _by_rating,
-    "verdict": _by_verdict,
-    "shape": _by_shape,
-    "length": _by_length,
-    "chain": _by_chain,
-}
-
-
-def _tagged(project: Project, values: Values) -> QuerySet[Any, Any]:
-    tags = Tag.objects.annotate(lower=Lower("name")).filter(
-        project=project, lower__in=[value.lower() for value in values]
-    )
-    worn = Tag.generations.through.objects.filter(tag__in=tags.values("pk"))
-    return worn.values("generation")
-
-
-def _collected(project: Project, values: Values) -> QuerySet[Any, Any]:
-    items = CollectionItem.objects.filter(
-        collection__project=project, collection__code__in=values, collection__archived_at=None
-    )
-    return items.order_by().values("generation")
-
-
-_LISTED = {"tag": _tagged, "collection": _collected}
-
-
-def _among(
-    rows: GenerationQuerySet, pks: QuerySet[Any, Any], along_order: bool
-) -> GenerationQuerySet:
-    """Return the rows with these pks.
-
-    SQLite gathers and sorts them all, which is quickest for a few and slow for thousands. With
-    "+ 0" it has to walk along the index of the rows' order instead. PostgreSQL knows by itself.
-    """
-    if along_order and connection.vendor == "sqlite":
-        return rows.alias(own_pk=F("pk") + 0).filter(own_pk__in=pks)
-    return rows.filter(pk__in=pks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.models import Generation, SavedView
 from studio.models.generation import GenerationQuerySet
 from studio.services.gallery import filters, order
+from studio.services.gallery.passing import rows_of
 
 
 def matching(view: SavedView) -> GenerationQuerySet:
@@ -16,5 +17,5 @@ def matching(view: SavedView) -> GenerationQuerySet:
     wanted = filters.read(view.query)
     if wanted.problems:
         return Generation.objects.none()
-    rows = filters.rows_of(view.project, wanted, view.owner)
+    rows = rows_of(view.project, wanted, view.owner)
     return order.ordered(rows, wanted.sort or order.DEFAULT)
