@@ -18,7 +18,7 @@ from sentry_sdk.transport import Transport
 from studio import ledger
 from studio.models import ProviderAccount
 from studio.models.generation import State
-from studio.operations import reports, tally
+from studio.operations import reports, request_counts
 from studio.operations.context import about
 from tests.factories import make_generation, make_previs, make_still
 from tests.people import make_cast
@@ -35,9 +35,9 @@ def counting(settings, tmp_path, monkeypatch):
     """Count in a folder of the test's own."""
     settings.METRICS_DIR = tmp_path / "metrics"
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(settings.METRICS_DIR))
-    tally._tally.cache_clear()
+    request_counts._counters.cache_clear()
     yield settings.METRICS_DIR
-    tally._tally.cache_clear()
+    request_counts._counters.cache_clear()
 
 
 def read(client) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -169,32 +169,36 @@ def test_requests_are_counted_by_kind_and_status(client, cast, counting):
 
 def count_some(times: int) -> None:
     """Count in a process of its own, and die without a word."""
-    tally._tally.cache_clear()
+    request_counts._counters.cache_clear()
     for _ in range(times):
-        tally._tally().count("page", 200, 0.02)
+        request_counts._counters().count("page", 200, 0.02)
     os._exit(0)
 
 
 def test_several_processes_add_up_and_successors_go_on(counting):
     forked = multiprocessing.get_context("fork")
-    tally._tally().count("page", 200, 0.02)
+    request_counts._counters().count("page", 200, 0.02)
     for times in (3, 4):
         child = forked.Process(target=count_some, args=(times,))
         child.start()
         child.join(30)
         assert child.exitcode == 0
-    (requests,) = [family for family in tally.counted() if family.name == "studio_requests"]
+    (requests,) = [
+        family for family in request_counts.counted() if family.name == "studio_requests"
+    ]
     assert sum(sample.value for sample in requests.samples) == 8
     files = sorted(path.name for path in counting.glob("*.db"))
     assert files == ["counter_0.db", "counter_1.db", "histogram_0.db", "histogram_1.db"]
-    assert all(path.stat().st_blocks * 512 >= tally.FILE_BYTES for path in counting.glob("*.db"))
+    assert all(
+        path.stat().st_blocks * 512 >= request_counts.FILE_BYTES for path in counting.glob("*.db")
+    )
 
 
 def test_a_page_is_answered_where_nothing_can_be_counted(client, cast, counting, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tally, "_lay_out", fail)
+    monkeypatch.setattr(request_counts, "_lay_out", fail)
     assert client.get("/login/").status_code == 200
 
 

@@ -29,7 +29,7 @@ from studio.models import (
     WebhookDelivery,
 )
 from studio.models.generation import ACTIVE_STATES, TERMINAL_STATES
-from studio.operations.tally import counted
+from studio.operations.request_counts import counted
 from studio.services import disk, signs
 
 KEPT_S = 60

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from studio.operations.context import about
-from studio.operations.tally import count_request
+from studio.operations.request_counts import count_request
 
 logger = logging.getLogger(__name__)
 

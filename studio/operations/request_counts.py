@@ -32,7 +32,7 @@ MEDIA = frozenset(
 PREFIXES = {"hooks/": "hook", "admin/": "admin", "s/": "share"}
 
 
-class Tally:
+class Counters:
     """The counters of this process."""
 
     def __init__(self, slot: int) -> None:
@@ -56,17 +56,17 @@ def count_request(request: HttpRequest, status: int, took_s: float) -> None:
     try:
         # Two threads at once would take two slots.
         with _taking:
-            tally = _tally()
-        if tally is not None:
-            tally.count(kind_of(request), status, took_s)
+            counters = _counters()
+        if counters is not None:
+            counters.count(kind_of(request), status, took_s)
     except Exception:
         logger.warning("a request was not counted", exc_info=True)
 
 
 @cache
-def _tally() -> Tally | None:
+def _counters() -> Counters | None:
     slot = _take_slot()
-    return None if slot is None else Tally(slot)
+    return None if slot is None else Counters(slot)
 
 
 def kind_of(request: HttpRequest) -> str:
