@@ -1,4 +1,4 @@
-"""The only writer of Generation.state and Export.state.
+"""The only writer of Generation.state.
 
     queued ──> submitting ──> running ──> storing ──> succeeded
       │ │        │  │  │        │  │         │
@@ -36,7 +36,6 @@ from django.utils import timezone
 from studio import ledger, signals
 from studio.bulk import update_alike, update_rows
 from studio.models.account import User
-from studio.models.chain import Export
 from studio.models.generation import (
     TERMINAL_STATES,
     Charged,
@@ -62,15 +61,6 @@ MOVES: dict[str, frozenset[str]] = {
 
 # Columns that say what a generation costs: whoever writes them changes its sum in the ledger.
 BILL = frozenset({"charged", "actual_microusd", "estimated_microusd"})
-
-E = Export.State
-EXPORT_MOVES: dict[str, frozenset[str]] = {
-    E.QUEUED: frozenset({E.RUNNING, E.CANCELLED, E.FAILED}),
-    E.RUNNING: frozenset({E.SUCCEEDED, E.FAILED, E.CANCELLED, E.QUEUED}),
-    E.SUCCEEDED: frozenset(),
-    E.FAILED: frozenset({E.QUEUED}),
-    E.CANCELLED: frozenset({E.QUEUED}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,74 +459,3 @@ def _holding(token: str | None, seen: Generation | None = None) -> Q | None:
         return None
     held = Q(lease_token=token)
     return held if seen is None else held & Q(lease_until=seen.lease_until)
-
-
-# ---- Exports: moves and leases -----------------------------------------------------------
-
-
-def move_export(
-    pk: int, new: str, *, old: str | None = None, where: Q | None = None, **changes: Any
-) -> bool:
-    """Move one export, if it may go there now. The same rules as `move`; the lease ends with it."""
-    state = Export.objects.filter(pk=pk).values_list("state", flat=True).first()
-    if state is None or new not in EXPORT_MOVES[state] or old not in {None, state}:
-        return False
-    rows = Export.objects.filter(pk=pk, state=state)
-    if where is not None:
-        rows = rows.filter(where)
-    columns: dict[str, Any] = {
-        "state": new,
-        "finished_at": timezone.now() if new in Export.TERMINAL else None,
-        "lease_token": "",
-        "lease_until": None,
-    } | changes
-    return rows.update(**columns) == 1
-
-
-def claim_export(pk: int, *, seconds: float, most: int) -> str | None:
-    """Take a queued export for stitching, counting the attempt as it starts.
-
-    Returns a lease token, or None when it is taken, over, or was begun `most` times already.
-    """
-    token = uuid.uuid4().hex
-    taken = move_export(
-        pk,
-        E.RUNNING,
-        old=E.QUEUED,
-        where=Q(attempts__lt=most),
-        lease_token=token,
-        lease_until=timezone.now() + timedelta(seconds=seconds),
-        attempts=F("attempts") + 1,
-        progress=0,
-        note="",
-        failure_text="",
-    )
-    return token if taken else None
-
-
-def renew_export(pk: int, *, token: str, seconds: float, **shown: Any) -> bool:
-    """Keep an export's lease alive and show `progress` and `note`. False: it is not yours any more."""
-    rows = Export.objects.filter(pk=pk, state=E.RUNNING, lease_token=token)
-    until = timezone.now() + timedelta(seconds=seconds)
-    return rows.update(lease_until=until, **shown) == 1
-
-
-def finish_export(pk: int, *, token: str, **media: Any) -> bool:
-    """End an export as succeeded. `media` are its file's name and measurements."""
-    return move_export(pk, E.SUCCEEDED, where=_holding(token), progress=100, **media)
-
-
-def fail_export(pk: int, *, text: str, where: Q | None = None, token: str | None = None) -> bool:
-    """End an export as failed, saying why."""
-    condition = _holding(token) if where is None else where
-    return move_export(pk, E.FAILED, where=condition, failure_text=text[:300])
-
-
-def cancel_export(pk: int) -> bool:
-    """Stop an export; its worker notices within a second."""
-    return move_export(pk, E.CANCELLED, note="", progress=0)
-
-
-def queue_export(pk: int, *, where: Q | None = None, **changes: Any) -> bool:
-    """Put an export back in line: its worker died, or a person tries again."""
-    return move_export(pk, E.QUEUED, where=where, progress=0, note="", failure_text="", **changes)

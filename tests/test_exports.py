@@ -14,7 +14,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
-from studio import lifecycle, tasks
+from studio import export_lifecycle, tasks
 from studio.media import film
 from studio.media.stitch import StitchCancelled
 from studio.media.video import probe_video
@@ -158,7 +158,7 @@ def test_two_workers_stitch_it_once(chain):
     export = create_export(chain=chain, by=chain.created_by)
     assert tasks.stitch_export(export.pk).startswith("stitched")
     assert tasks.stitch_export(export.pk) == "skipped: not waiting to be stitched"
-    assert lifecycle.claim_export(export.pk, seconds=20, most=3) is None
+    assert export_lifecycle.claim(export.pk, seconds=20, most=3) is None
 
 
 def test_progress_names_the_segment(chain, monkeypatch):
@@ -205,7 +205,7 @@ def test_a_killed_worker_leaves_an_export_that_starts_again(
     chain, django_capture_on_commit_callbacks
 ):
     export = create_export(chain=chain, by=chain.created_by)
-    token = lifecycle.claim_export(export.pk, seconds=20, most=3)
+    token = export_lifecycle.claim(export.pk, seconds=20, most=3)
     folder = f"projects/{chain.project.code}/exports"
     default_storage.save(f"{folder}/{export.code}-{token[:8]}.mp4", ContentFile(b"half"))
     (scratch_dir() / f"export-{export.code}-{token[:8]}.mp4").write_bytes(b"half")
@@ -227,7 +227,7 @@ def test_an_export_that_kills_its_workers_ends(chain):
     export = create_export(chain=chain, by=chain.created_by)
     long_ago = timezone.now() - timedelta(minutes=5)
     for attempt in range(3):
-        assert lifecycle.claim_export(export.pk, seconds=20, most=3), attempt
+        assert export_lifecycle.claim(export.pk, seconds=20, most=3), attempt
         Export.objects.update(lease_until=long_ago)
         revive_exports()
     export.refresh_from_db()
@@ -264,7 +264,7 @@ def test_a_lost_task_is_asked_for_again_but_not_too_often(
         revive_exports()
         revive_exports()
     assert len(asked) == 1
-    assert lifecycle.claim_export(Export.objects.get().pk, seconds=20, most=3)
+    assert export_lifecycle.claim(Export.objects.get().pk, seconds=20, most=3)
 
 
 def test_a_deleted_export_can_be_brought_back_for_a_day(chain):
@@ -455,7 +455,7 @@ def killed_at(owner, name, pk) -> None:
         (stitching._Beat, "renew"),
         (film.FilmWriter, "_finish"),
         (stitching, "keep"),
-        (lifecycle, "finish_export"),
+        (export_lifecycle, "finish"),
     ],
 )
 def test_a_worker_killed_anywhere_costs_no_film_and_leaves_no_file(chain, owner, name):

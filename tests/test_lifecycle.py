@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from studio import lifecycle
-from studio.lifecycle import EXPORT_MOVES, MOVES
-from studio.models import Chain, Export, Generation, GenerationEvent, Project
+from studio.lifecycle import MOVES
+from studio.models import Generation, GenerationEvent, Project
 from studio.models.generation import TERMINAL_STATES, State
 from tests.factories import make_generation
 from tests.paid import again, at_provider, queue_shot, queue_shots, reasons
@@ -36,11 +36,6 @@ ALLOWED = {
     ("uncertain", "queued"), ("uncertain", "abandoned"),
     ("storing", "succeeded"), ("storing", "failed"), ("storing", "running"),
     ("failed", "storing"), ("abandoned", "storing"),
-}  # fmt: skip
-EXPORTS_ALLOWED = {
-    ("queued", "running"), ("queued", "cancelled"), ("queued", "failed"),
-    ("running", "succeeded"), ("running", "failed"), ("running", "cancelled"),
-    ("running", "queued"), ("failed", "queued"), ("cancelled", "queued"),
 }  # fmt: skip
 
 
@@ -66,7 +61,6 @@ def test_a_move_is_made_only_where_the_table_allows_it(project, old, new):
 def test_the_table_names_every_state():
     assert set(MOVES) == set(State)
     assert {(o, n) for o, news in MOVES.items() for n in news} == ALLOWED
-    assert {(o, n) for o, news in EXPORT_MOVES.items() for n in news} == EXPORTS_ALLOWED
 
 
 @pytest.mark.parametrize("state", sorted({State.SUCCEEDED, State.CANCELLED}))
@@ -185,23 +179,6 @@ def test_each_new_shot_gets_the_next_number(project):
     assert [again(s).number for s in shots] == [first, first + 1, first + 2]
 
 
-@pytest.mark.parametrize(("old", "new"), list(itertools.product(Export.State.values, repeat=2)))
-def test_an_export_moves_only_where_its_table_allows_it(project, old, new):
-    chain = Chain.objects.create(project=project, title="Ridges", created_by=project.created_by)
-    ended = old in Export.TERMINAL
-    export = Export.objects.create(
-        chain=chain,
-        state=old,
-        created_by=project.created_by,
-        finished_at=timezone.now() if ended else None,
-        file="film.mp4" if old == "succeeded" else "",
-    )
-    changes = {"file": "film.mp4"} if new == "succeeded" else {}
-    moved = lifecycle.move_export(export.pk, new, **changes)
-    assert moved is ((old, new) in EXPORTS_ALLOWED)
-    assert Export.objects.get(pk=export.pk).state == (new if moved else old)
-
-
 IMPOSSIBLE = {
     "a state nobody knows": {"state": "lost"},
     "ended without a time": {"state": "failed", "finished_at": None},
@@ -247,18 +224,7 @@ def test_the_database_refuses_the_same_twice(project, same):
         Generation.objects.filter(pk=second.pk).update(**{n: getattr(first, n) for n in same})
 
 
-def test_the_database_refuses_exports_that_cannot_be(project):
-    chain = Chain.objects.create(project=project, title="Ridges", created_by=project.created_by)
-    for columns in (
-        {"state": "lost"},
-        {"state": "queued", "finished_at": timezone.now()},
-        {"state": "succeeded", "finished_at": timezone.now(), "file": ""},
-    ):
-        with pytest.raises(IntegrityError), transaction.atomic():
-            Export.objects.create(chain=chain, created_by=project.created_by, **columns)
-
-
-def test_only_the_lifecycle_writes_a_state():
+def test_only_the_lifecycles_write_a_state():
     writes = re.compile(
         r"\.(?:update|create|bulk_update)\([^)]*\bstate=|\b\w+\.state\s*=[^=]", re.S
     )
@@ -274,6 +240,7 @@ def test_only_the_lifecycle_writes_a_state():
     ]
     # The others write the states of bulk runs, of spend requests and of what webhooks deliver.
     assert guilty == [
+        "export_lifecycle.py",
         "lifecycle.py",
         "services/bulk/runs.py",
         "services/money/asking.py",

@@ -61,7 +61,7 @@ def export_path(export: Export, filename: str) -> str:
 
 
 class Export(models.Model):
-    """A file rendered from a chain. `state` is written by studio.lifecycle only."""
+    """A file rendered from a chain. `state` is written by studio.export_lifecycle only."""
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"

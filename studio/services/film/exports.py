@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from studio import lifecycle
+from studio import export_lifecycle
 from studio.media.stitch import FILM_KINDS, MOST_FADE_S
 from studio.models import Chain, Export, Generation, User
 from studio.queue import enqueue
@@ -164,7 +164,7 @@ def listed_exports(chains: Iterable[Chain]) -> QuerySet[Export]:
 
 def cancel(*, export: Export) -> bool:
     """Stop an export. False when it was over already."""
-    return lifecycle.cancel_export(export.pk)
+    return export_lifecycle.cancel(export.pk)
 
 
 def try_again(*, export: Export) -> bool:
@@ -174,7 +174,7 @@ def try_again(*, export: Export) -> bool:
     """
     check_room()
     with transaction.atomic():
-        queued = lifecycle.queue_export(
+        queued = export_lifecycle.queue(
             export.pk, where=Q(state__in=[State.FAILED, State.CANCELLED]), attempts=0
         )
         if queued:
@@ -184,7 +184,7 @@ def try_again(*, export: Export) -> bool:
 
 def delete(*, export: Export) -> None:
     """Take an export off the list, stopping it first; `restore` brings it back for a day."""
-    lifecycle.cancel_export(export.pk)
+    export_lifecycle.cancel(export.pk)
     Export.objects.filter(pk=export.pk).update(deleted_at=timezone.now())
 
 
@@ -206,9 +206,9 @@ def revive_exports() -> int:
         held = Q(lease_token=export.lease_token, lease_until__lt=now)
         if export.attempts >= MOST_ATTEMPTS:
             text = f"Stitching stopped its worker {export.attempts} times. Try a smaller size."
-            moved += lifecycle.fail_export(export.pk, text=text, where=held)
+            moved += export_lifecycle.fail(export.pk, text=text, where=held)
         else:
-            moved += lifecycle.queue_export(export.pk, where=held)
+            moved += export_lifecycle.queue(export.pk, where=held)
     waiting = Q(lease_until=None, created_at__lt=now - ASK_AGAIN) | Q(lease_until__lt=now)
     for pk in Export.objects.filter(waiting, state=State.QUEUED).values_list("pk", flat=True):
         # The queue may have lost the task; it is asked for at most every half minute.

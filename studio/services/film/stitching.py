@@ -12,8 +12,9 @@ from pathlib import Path
 
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
+from django.db.models import Q
 
-from studio import lifecycle
+from studio import export_lifecycle
 from studio.media.film import FILM_KINDS
 from studio.media.stitch import Progress, Source, StitchCancelled, StitchReport, stitch_clips
 from studio.media.video import VideoUnreadable
@@ -46,7 +47,7 @@ def stitch_export(pk: int) -> str:
         # Asked for again each half minute, as what the queue has lost is.
         Export.objects.filter(pk=pk, state=Export.State.QUEUED).update(note=disk.WAITS)
         return WAITS
-    token = lifecycle.claim_export(pk, seconds=LEASE_S, most=MOST_ATTEMPTS)
+    token = export_lifecycle.claim(pk, seconds=LEASE_S, most=MOST_ATTEMPTS)
     if token is None:
         return "skipped: not waiting to be stitched"
     export = Export.objects.select_related("chain__project").get(pk=pk)
@@ -64,7 +65,7 @@ def stitch_export(pk: int) -> str:
         return "stopped: cancelled, or taken by another worker"
     except (StudioError, VideoUnreadable, ValueError, OSError) as error:
         text = FULL if disk.ran_out(error) else str(error)
-        lifecycle.fail_export(pk, text=text, token=token)
+        export_lifecycle.fail(pk, text=text, where=Q(lease_token=token))
         logger.warning("export %s failed: %s", export.code, error)
         return f"failed: {error}"
     finally:
@@ -125,7 +126,7 @@ def _keep(export: Export, token: str, out: Path, report: StitchReport) -> str:
     # A name of this try's own: a worker that lost its lease can then harm no other's file.
     name = f"projects/{export.chain.project.code}/exports/{export.code}-{token[:8]}{out.suffix}"
     stored = keep(out, name)
-    if lifecycle.finish_export(
+    if export_lifecycle.finish(
         export.pk,
         token=token,
         file=stored,
@@ -170,7 +171,7 @@ class _Beat:
 
     def renew(self, **shown: object) -> None:
         """Keep the lease; notices its loss."""
-        if not lifecycle.renew_export(self._pk, token=self._token, seconds=LEASE_S, **shown):
+        if not export_lifecycle.renew(self._pk, token=self._token, seconds=LEASE_S, **shown):
             self.lost = True
 
 
