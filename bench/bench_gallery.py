@@ -12,15 +12,10 @@ of the median CPU and of the 95th percentile of wall time.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from bench.fleet import DATABASES, ROOT, prepare, tidy
+from bench.databases import run_on_each
 
 HEAD = "{:<44}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}"
 ROW = (
@@ -130,24 +125,10 @@ def main() -> None:
     options = parser.parse_args()
     sizes = [100, 5000, 100_000 if options.full else 20_000]
     if options.here:
-        return run_here(sizes, options.rounds, options.here)
-    for database in DATABASES:
-        if options.database and not database.lower().startswith(options.database):
-            continue
-        with tempfile.TemporaryDirectory(prefix="bench-gallery-") as folder:
-            try:
-                environment = prepare(database, Path(folder))
-            except OSError as error:
-                print(f"{database}: left out, {error}")
-                continue
-            try:
-                # A process of its own: Django reads its settings once.
-                command = [sys.executable, "-m", "bench.bench_gallery", "--here", database]
-                command += ["--rounds", str(options.rounds), *(["--full"] if options.full else [])]
-                subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
-            finally:
-                tidy(database)
-    return None
+        run_here(sizes, options.rounds, options.here)
+        return
+    more = ["--full"] if options.full else []
+    run_on_each("bench_gallery", options.database, "--rounds", str(options.rounds), *more)
 
 
 if __name__ == "__main__":

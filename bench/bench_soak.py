@@ -32,7 +32,8 @@ import django
 from bench.chaos.disk import Disk
 from bench.chaos.run import run_chaos
 from bench.chaos.servers import Postgres, Redis
-from bench.fleet import DATABASES, ROOT, Cluster, prepare, quiet, tidy, wait_until
+from bench.databases import named, run_apart
+from bench.fleet import ROOT, Cluster, quiet, wait_until
 from tests.emulator import Emulator
 
 WORKERS = 4
@@ -84,19 +85,9 @@ def run_soak(shots: int, rate: float, seed: int) -> dict[str, Any]:
 
 def soak_apart(database: str, arguments: list[str]) -> bool:
     """Run one database's soak in a process of its own and print it; return whether all is well."""
-    with tempfile.TemporaryDirectory(prefix="bench-soak-") as folder:
-        try:
-            environment = os.environ | prepare(database, Path(folder))
-        except OSError as error:
-            print(f"{database}: left out, {error}")
-            return True
-        command = [sys.executable, "-m", "bench.bench_soak", "--here", *arguments]
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-            )
-        finally:
-            tidy(database)
+    done = run_apart("bench_soak", database, "--here", *arguments, read=True)
+    if done is None:
+        return True
     if done.returncode:
         print(f"{database}: the run ended with {done.returncode}")
         return False
@@ -207,10 +198,7 @@ def main() -> None:
         print(json.dumps(run_soak(shots, options.rate, options.seed)))
         return
     arguments = ["--shots", str(shots), "--rate", str(options.rate), "--seed", str(options.seed)]
-    wanted = [
-        name for name in DATABASES
-        if options.database is None or name.lower().startswith(options.database)
-    ]  # fmt: skip
+    wanted = named(options.database)
     results = [] if options.chaos else [soak_apart(database, arguments) for database in wanted]
     minutes = options.minutes or (10 if options.full else 1)
     # As many a minute as in the full run, unless told otherwise.

@@ -15,9 +15,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -31,7 +28,8 @@ import django
 import httpx
 
 from bench.beside import OtherWork, RealWork
-from bench.fleet import DATABASES, ROOT, Cluster, prepare, quiet, tidy, wait_until
+from bench.databases import DATABASES, run_apart
+from bench.fleet import Cluster, quiet, wait_until
 from tests.emulator import Emulator
 from tests.emulator.world import EmulatedJob
 
@@ -214,19 +212,9 @@ def at(values: list[float], share: float) -> float:
 
 def apart(database: str, *arguments: str) -> dict[str, Any] | None:
     """Run one scenario in a process of its own, on an empty database; return its figures."""
-    with tempfile.TemporaryDirectory(prefix="bench-sweep-") as folder:
-        try:
-            environment = os.environ | prepare(database, Path(folder))
-        except OSError as error:
-            print(f"{database}: left out, {error}")
-            return None
-        command = [sys.executable, "-m", "bench.bench_sweep", *arguments]
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-            )
-        finally:
-            tidy(database)
+    done = run_apart("bench_sweep", database, *arguments, read=True)
+    if done is None:
+        return None
     if done.returncode:
         print(f"{database}: the run ended with {done.returncode}")
         return None

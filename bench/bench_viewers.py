@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bench.fleet import DATABASES, ROOT, prepare, tidy, wait_until
+from bench.databases import run_on_each
+from bench.fleet import ROOT, wait_until
 
 PACE_S = 2.0  # live.js: after an answer, while something is in flight
 SHOT_PACE_S = 6.0  # how often each shot's percent moves
@@ -220,24 +218,10 @@ def main() -> None:
     parser.add_argument("--here", metavar="DATABASE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        return run_here(options.here, options.viewers, options.seconds)
-    for database in DATABASES:
-        if options.database and not database.lower().startswith(options.database):
-            continue
-        with tempfile.TemporaryDirectory(prefix="bench-viewers-") as folder:
-            try:
-                environment = prepare(database, Path(folder))
-            except OSError as error:
-                print(f"{database}: left out, {error}")
-                continue
-            try:
-                # A process of its own: Django reads its settings once.
-                command = [sys.executable, "-m", "bench.bench_viewers", "--here", database]
-                command += ["--viewers", str(options.viewers), "--seconds", str(options.seconds)]
-                subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
-            finally:
-                tidy(database)
-    return None
+        run_here(options.here, options.viewers, options.seconds)
+        return
+    arguments = ["--viewers", str(options.viewers), "--seconds", str(options.seconds)]
+    run_on_each("bench_viewers", options.database, *arguments)
 
 
 if __name__ == "__main__":

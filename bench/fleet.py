@@ -1,4 +1,4 @@
-"""Databases and workers of their own for measurements: real `qcluster` processes, killed at the end."""
+"""Workers of their own for measurements: real `qcluster` processes, killed at the end."""
 
 from __future__ import annotations
 
@@ -10,44 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-import psycopg
-import redis
-
 ROOT = Path(__file__).resolve().parent.parent
-POSTGRES = os.environ.get("BENCH_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432")
-REDIS = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379/14")
-DATABASE = "raystudio_bench"
-DATABASES = ("SQLite", "PostgreSQL + Redis")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-
-
-def prepare(database: str, folder: Path) -> dict[str, str]:
-    """Return the environment of a studio on an empty database. Raises OSError where none answers."""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "studio.settings",
-        "STUDIO_DATA_DIR": str(folder),
-        "STUDIO_LOG_LEVEL": os.environ.get("STUDIO_LOG_LEVEL", "ERROR"),
-        "DATABASE_URL": "",
-        "REDIS_URL": "",
-    }
-    if database == "SQLite":
-        return environment
-    try:
-        redis.Redis.from_url(REDIS).flushdb()
-        with psycopg.connect(POSTGRES, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {DATABASE}")
-    except (psycopg.OperationalError, redis.ConnectionError) as error:
-        raise OSError(f"no PostgreSQL or no Redis answers: {error}") from error
-    return environment | {"DATABASE_URL": f"{POSTGRES}/{DATABASE}", "REDIS_URL": REDIS}
-
-
-def tidy(database: str) -> None:
-    """Remove what `prepare` made."""
-    if database != "SQLite":
-        redis.Redis.from_url(REDIS).flushdb()
-        with psycopg.connect(POSTGRES, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
 
 
 class Cluster:
