@@ -154,6 +154,17 @@ def test_a_fade_too_long_for_a_clip_says_which(chain):
     assert export.failure_text.startswith("Segment 1 lasts 1.0 s, too short for cross-fades")
 
 
+@pytest.mark.parametrize("options", [{}, {"format": "h264"}, {"format": "unheard of"}])
+def test_a_row_that_does_not_say_what_film_it_is_fails_with_a_sentence(chain, page, options):
+    export = Export.objects.create(chain=chain, created_by=chain.created_by, options=options)
+    tasks.stitch_export(export.pk)
+    export.refresh_from_db()
+    assert export.state == State.FAILED
+    assert export.failure_text == exports.NO_OPTIONS
+    html = page.get(f"/chains/{chain.code}/exports/").content.decode()
+    assert "This export does not say which film to make." in html
+
+
 def test_two_workers_stitch_it_once(chain):
     export = create_export(chain=chain, by=chain.created_by)
     assert tasks.stitch_export(export.pk).startswith("stitched")

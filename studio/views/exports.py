@@ -77,7 +77,7 @@ def _path(tree: Branch, branch: Branch) -> Path:
 def _row(export: Export) -> Row:
     heading, _, left = export.note.partition("; ")
     size = export.options.get("size", "")
-    kind = FORMATS[export.options["format"]]
+    kind = FORMATS[exports.format_of(export)]
     if export.state == Export.State.QUEUED:
         heading, left = "Waiting to be stitched", ""
     return Row(

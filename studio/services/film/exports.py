@@ -44,6 +44,7 @@ CONTENT_TYPES = {
 MOST_ATTEMPTS = 3
 UNDO_FOR = timedelta(days=1)
 ASK_AGAIN = timedelta(seconds=30)
+NO_OPTIONS = "This export does not say which film to make. Export the chain again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,17 @@ class ExportOptions:
 
     @classmethod
     def of(cls, export: Export) -> ExportOptions:
-        return cls(**{name: export.options[name] for name in cls.__dataclass_fields__})
+        """Raises StudioError for a row that was not made by create_export."""
+        try:
+            return cls(**{name: export.options[name] for name in cls.__dataclass_fields__})
+        except KeyError as error:
+            raise StudioError(NO_OPTIONS) from error
+
+
+def format_of(export: Export) -> str:
+    """Return the key of FORMATS it is in; the usual one where its row does not say."""
+    wanted = export.options.get("format")
+    return wanted if wanted in FORMATS else ExportOptions.format
 
 
 def create_export(*, chain: Chain, by: User, options: ExportOptions | None = None) -> Export:
@@ -125,16 +136,21 @@ def _last_version(chain: Chain) -> int:
 def file_name(export: Export) -> str:
     """Return the name its download gets, such as the-long-night-v2.mp4."""
     name, version = export.options.get("name", "film"), export.options.get("version", 1)
-    return f"{name}-v{version}{FILM_KINDS[export.options['format']].suffix}"
+    return f"{name}-v{version}{FILM_KINDS[format_of(export)].suffix}"
 
 
 def content_type(export: Export) -> str:
-    return CONTENT_TYPES[FILM_KINDS[export.options["format"]].suffix]
+    return CONTENT_TYPES[FILM_KINDS[format_of(export)].suffix]
 
 
 def clips_of(export: Export) -> list[Generation]:
-    """Return the clips an export is made of, in order; some may be there more than once."""
-    codes = export.options["clips"]
+    """Return the clips an export is made of, in order; some may be there more than once.
+
+    Raises StudioError for a row that was not made by create_export.
+    """
+    codes = export.options.get("clips")
+    if codes is None:
+        raise StudioError(NO_OPTIONS)
     rows = Generation.objects.filter(code__in=codes).defer("raw_answer")
     by_code = {str(clip.code): clip for clip in rows.select_related("project", "start_keyframe")}
     return [by_code[code] for code in codes if code in by_code]

@@ -27,6 +27,7 @@ from studio.services.film.exports import (
     SIZES,
     ExportOptions,
     clips_of,
+    format_of,
     handed_over_at,
     remove_files,
 )
@@ -55,7 +56,7 @@ def stitch_export(pk: int) -> str:
     # Pages come before films when both want the processor.
     if hasattr(os, "nice") and os.nice(0) < 5:
         os.nice(5)
-    suffix = FILM_KINDS[export.options["format"]].suffix
+    suffix = FILM_KINDS[format_of(export)].suffix
     out = scratch_dir() / f"export-{export.code}-{token[:8]}{suffix}"
     try:
         with _kept_lease(export, token) as beat:
