@@ -39,7 +39,10 @@ def tls_is_told_by_a_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage
 
 @register(Tags.security, deploy=True)
 def several_machines_share_a_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """PostgreSQL without Redis means each process counts sign-in attempts for itself."""
+    """Without Redis each machine counts a link's visits for itself, and each process caches for itself.
+
+    Sign-in attempts are counted in the database either way.
+    """
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") or settings.REDIS_URL:
         return []
     return [
