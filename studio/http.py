@@ -33,7 +33,9 @@ class StudioRequest(HttpRequest):
 
 
 # What somebody may reach who still has to turn two-factor sign-in on.
-WITHOUT_TWO_FACTOR = frozenset({"account", "change-password", "two-factor"})
+WITHOUT_TWO_FACTOR = frozenset(
+    {"account", "change-password", "two-factor", "end-session", "end-other-sessions"}
+)
 
 View = Callable[Concatenate[StudioRequest, P], HttpResponseBase]
 

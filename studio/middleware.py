@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from studio.services import disk
+from studio.services import disk, sessions
 from studio.views.errors import no_room
 
 logger = logging.getLogger(__name__)
@@ -54,3 +54,28 @@ class NoRoomMiddleware:
             logger.error("the disk is full", exc_info=error)
             return no_room(request, disk.shortage() or disk.WAS_FULL)
         return None
+
+
+class SignedInMiddleware:
+    """Notes that a signed-in browser is used: it stays signed in by that.
+
+    Use is opening a page or sending something. What an open page asks for by itself, fragments and
+    media, is not: a gallery left on a screen is not used.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        # An answer that never looked at the session is not made to.
+        if request.session.accessed and is_use(request, response):
+            sessions.note_use(request)
+        return response
+
+
+def is_use(request: HttpRequest, response: HttpResponse) -> bool:
+    if request.method == "POST":
+        return True
+    page = response.headers.get("Content-Type", "").startswith("text/html")
+    return request.method == "GET" and page and "HX-Request" not in request.headers

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from studio import signals
 from studio.models import Chain, Membership, Notification
+from studio.services import sessions
 from studio.services.money import warnings
 from studio.services.news import happenings
 
@@ -146,3 +148,9 @@ def forget_news(instance: Membership, **_: Any) -> None:
     """Who left a project, in whatever way, keeps no quotes of it."""
     rows = Notification.objects.filter(user=instance.user_id)
     rows.filter(activity__project=instance.project_id).delete()
+
+
+@receiver(user_logged_in)
+@aside
+def note_sign_in(**said: Any) -> None:
+    sessions.begin(said["request"], said["user"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from studio import sweep as sweeping
+from studio.services import notices
 from studio.services.bulk import runs
 from studio.services.exchange import imports
 from studio.services.film import stitching
@@ -102,6 +103,11 @@ def send_digests() -> str:
     """Send the digests by e-mail that are due."""
     with room(ERRANDS) as free:
         return digest.send_due() if free else "waits its turn: asked again in a while"
+
+
+def send_notice(user_pk: int, kind: str, to: str, at: str) -> str:
+    """Tell somebody by mail what changed in how they sign in."""
+    return notices.send(user_pk, kind, to, at)
 
 
 def work_bulk(run_pk: int) -> str:

@@ -9,6 +9,7 @@ import re
 import uuid
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -58,7 +59,7 @@ RULES: dict[str, str] = {
             "project-list", "create-project", "new-project", "create-sample", "projects-menu",
             "import-project", "account", "change-password", "notification-list",
             "notification-panel", "bell-changes", "read-notifications", "choose-news",
-            "two-factor", "two-factor-off", "two-factor-codes",
+            "two-factor", "two-factor-off", "two-factor-codes", "end-other-sessions",
         ),
         SIGNED_IN,
     ),
@@ -67,7 +68,7 @@ RULES: dict[str, str] = {
         (
             "open-notification", "rename-view", "share-view", "open-view-first", "delete-view",
             "restore-view", "delete-comment", "bring-back", "change-preset", "close-blind-test",
-            "decide-request", "leave-project", "undo-bulk",
+            "decide-request", "leave-project", "undo-bulk", "end-session",
         ),
         OWN,
     ),
@@ -179,6 +180,7 @@ def things(settings, tmp_path):
         project=project, by=cast.alice, source=Source(clips=[clip]), options=Options()
     )
     member = cast.member("carol")
+    signed_in = UserSession.objects.create(user=cast.alice, session_key="elsewhere", ip="::1")
     return {
         "cast": cast,
         "code": {
@@ -189,7 +191,7 @@ def things(settings, tmp_path):
         },
         "pk": {
             "segments": segment.pk, "members": member.pk, "people": member.pk, "invites": invite.pk,
-            "tags": tag.pk, "notifications": Notification.objects.get().pk,
+            "sessions": signed_in.pk, "tags": tag.pk, "notifications": Notification.objects.get().pk,
         },
         "clip": clip.code, "hook": hook.code, "delivery": delivery.code,
         "preset_code": preset.code, "kept": "x", "position": 0, "slug": "push_in", "kind": "state",

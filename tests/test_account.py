@@ -8,6 +8,7 @@ from tests.people import PASSWORD, make_person
 
 pytestmark = pytest.mark.django_db
 NEW = "another long password"
+ELEVEN = "qvzx mplk 7"
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_new_password_signs_out_everywhere_else(client, alice):
     [
         ({"old_password": "wrong"}, "That is not your password now."),
         ({"new_password2": "something else"}, "The two new passwords are not the same."),
-        ({"new_password1": "short", "new_password2": "short"}, "at least 10 characters"),
+        ({"new_password1": ELEVEN, "new_password2": ELEVEN}, "at least 12 characters"),
         ({"old_password": ""}, "Fill this in."),
     ],
 )
@@ -93,3 +94,15 @@ def test_a_password_is_not_changed_by_half(client, alice, fields, words):
 def test_an_account_is_behind_sign_in(client, path):
     assert client.get(path).status_code == 302
     assert client.post(path)["Location"] == "/login/?next=%2F"
+
+
+def test_a_shorter_password_from_before_goes_on_signing_in(client):
+    person = make_person("Bob")
+    person.set_password("ten chars.")
+    person.save()
+    client.post("/login/", {"username": person.email, "password": "ten chars."})
+    page = client.get("/account/password/").content.decode()
+    assert "At least 12 characters." in page
+    twelve = "qvzx mplk 78"
+    form = {"old_password": "ten chars.", "new_password1": twelve, "new_password2": twelve}
+    assert client.post("/account/password/", form)["Location"] == "/account/"

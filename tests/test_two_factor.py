@@ -220,6 +220,24 @@ def test_turning_it_off_takes_a_code(client, clock):
     assert password(client)["Location"] == "/"
 
 
+def test_turning_it_on_or_off_signs_out_everywhere_else(client, clock):
+    alice = make_person("Alice")
+    client.force_login(alice)
+    elsewhere = Client()
+    elsewhere.force_login(alice)
+    page = client.get("/account/two-factor/").content.decode()
+    shown = re.search(r'class="secret mono">([A-Z2-7 ]+)<', page).group(1).replace(" ", "")
+    form = {"code": code_of(shown), "password": PASSWORD}
+    assert client.post("/account/two-factor/", form).status_code == 200
+    assert elsewhere.get("/account/").status_code == 302
+    elsewhere.force_login(alice)
+    clock(60)
+    client.post("/account/two-factor/off/", {"code": code_of(secret_of(alice))})
+    assert not two_factor.is_on(alice)
+    assert client.get("/account/").status_code == 200
+    assert elsewhere.get("/account/").status_code == 302
+
+
 # ---- Required --------------------------------------------------------------------------
 def test_required_of_staff_it_stands_before_everything_but_the_account(client, settings, clock):
     settings.REQUIRE_TWO_FACTOR = "staff"
@@ -284,8 +302,11 @@ def test_an_admin_resets_somebody_elses_and_it_is_logged(client, clock):
     act = f"/admin/studio/user/{alice.pk}/do/reset_two_factor/"
     assert "Be sure that they asked themselves." in client.post(act).content.decode()
     assert two_factor.is_on(alice)
+    lost = Client()
+    lost.force_login(alice)
     client.post(act, {"confirmed": "1"})
     assert not two_factor.is_on(alice)
+    assert lost.get("/account/").status_code == 302
     assert LogEntry.objects.get().get_change_message() == "Two-factor sign-in was reset."
     # One's own goes with a code only.
     client.post(f"/admin/studio/user/{root.pk}/do/reset_two_factor/", {"confirmed": "1"})

@@ -83,7 +83,7 @@ def test_a_token_of_another_kind_opens_nothing(client):
     [
         ("name", "", "Write the name your team knows you by."),
         ("email", "maja", "This does not look like an email."),
-        ("password", "short", "at least 10 characters"),
+        ("password", "short", "at least 12 characters"),
         ("password", "maja@example.com", "too similar to the email"),
     ],
 )

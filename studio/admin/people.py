@@ -7,11 +7,12 @@ from typing import Any, cast
 from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from axes.utils import reset
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +31,7 @@ from studio.admin.confirming import Question, asked
 from studio.admin.filters import ProjectFilter
 from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
-from studio.services import people, two_factor
+from studio.services import notices, people, sessions, two_factor
 
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -51,6 +52,13 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # takes no paramete
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"]).lower()
+
+
+class PersonPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
+    def save(self, commit: bool = True) -> User:
+        person = cast(User, super().save(commit))
+        notices.tell(person, notices.PASSWORD)
+        return person
 
 
 @admin.register(User)
@@ -76,6 +84,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     }
     form = PersonForm
     add_form = NewPersonForm
+    change_password_form = PersonPasswordForm
     list_display = ("name", "email", "standing", "power", "codes", "projects", "seen", "created")
     list_display_links = ("name", "email")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
@@ -143,6 +152,11 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # what people made keeps their name; deactivate them instead
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            notices.tell_of_address(obj, before=form.initial["email"])
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         return self.inlines if obj is not None else ()
@@ -212,7 +226,9 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         question = Question(
             "Reset two-factor sign-in?",
             "Reset",
-            lambda person: "The password alone signs them in. Be sure that they asked themselves.",
+            lambda person: (
+                "Signed out everywhere; the password alone signs them in again. Be sure that they asked themselves."
+            ),
             column="What it does",
         )
         with_codes = queryset.filter(authenticator__type=Authenticator.Type.TOTP)
@@ -225,6 +241,8 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
             elif not self.has_change_permission(request, person):
                 refused.append(f"{person} may do everything here; only a superuser changes that.")
             elif two_factor.turn_off(user=person, by=signed_in_user(request)):
+                # Whoever has the lost phone may be signed in on it.
+                sessions.end_all(user=person)
                 self.log_change(request, person, "Two-factor sign-in was reset.")
                 done.append(person)
         tell(request, done, "Two-factor sign-in reset", refused)
@@ -327,7 +345,9 @@ class InviteAdmin(ReadOnlyAdmin[Invite]):
 
 # ---- Sign-in: Django's and axes's own tables, made readable ----------------------------
 # allauth's hold secrets, or nothing: what is in them stands on the person's page.
-OF_ALLAUTH = (EmailAddress, EmailConfirmation, Authenticator, SocialAccount, SocialApp, SocialToken)
+OF_ALLAUTH = (
+    EmailAddress, EmailConfirmation, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession,
+)  # fmt: skip
 for model in (Group, AccessAttempt, AccessLog, AccessFailureLog, *OF_ALLAUTH):
     if admin.site.is_registered(model):
         admin.site.unregister(model)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import PasswordChangeForm
 
 from studio.models import User
 
+AT_LEAST = f"At least {settings.PASSWORD_CHARS} characters."
 EMAIL_WORDS = {
     "required": "Write your email.",
     "invalid": "This does not look like an email. It should read like name@example.com.",
@@ -62,8 +64,10 @@ class NewAccountForm(forms.Form):
         strip=False,
         max_length=4096,
         widget=_password("new-password"),
-        help_text="At least 10 characters.",
-        error_messages={"required": "Choose a password of at least 10 characters."},
+        help_text=AT_LEAST,
+        error_messages={
+            "required": f"Choose a password of at least {settings.PASSWORD_CHARS} characters."
+        },
     )
 
     def clean_email(self) -> str:
@@ -125,4 +129,4 @@ class ChangePasswordForm(PasswordChangeForm):
             field.help_text = ""
             field.widget.attrs["class"] = "input"
             field.error_messages["required"] = "Fill this in."
-        self.fields["new_password1"].help_text = "At least 10 characters."
+        self.fields["new_password1"].help_text = AT_LEAST

@@ -14,6 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from studio.models import Membership, Project, User
+from studio.services import notices
 from studio.services.errors import StudioError
 from studio.services.news import happenings
 from studio.services.people import COMMAND_LINE_EMAIL, a_role, has_people
@@ -127,9 +128,11 @@ def make_person(claims: Claims) -> User:
 
 def link(*, user: User, subject: str) -> None:
     """Remember that this subject of the issuer is this person."""
-    SocialAccount.objects.get_or_create(
+    _, fresh = SocialAccount.objects.get_or_create(
         provider=provider_id(), uid=subject, defaults={"user": user}
     )
+    if fresh:
+        notices.tell(user, notices.LINKED)
     logger.info("Person %s was linked to single sign-on.", user.pk)
 
 

@@ -27,6 +27,7 @@ from django.utils.crypto import constant_time_compare
 
 from studio import vault
 from studio.models import User
+from studio.services import notices
 from studio.services.errors import StudioError
 
 logger = logging.getLogger(__name__)
@@ -89,13 +90,16 @@ def turn_on(*, user: User, secret: str, code: str) -> tuple[Authenticator, list[
     except IntegrityError as error:
         raise StudioError("Two-factor sign-in is on already.") from error
     logger.info("Two-factor sign-in was turned on by person %s.", user.pk)
-    return row, new_recovery_codes(user=user)
+    notices.tell(user, notices.CODES_ON)
+    return row, new_recovery_codes(user=user, quietly=True)
 
 
 @transaction.atomic
-def new_recovery_codes(*, user: User) -> list[str]:
+def new_recovery_codes(*, user: User, quietly: bool = False) -> list[str]:
     """Make ten recovery codes in the place of the old ones and return them; each works once."""
     User.objects.select_for_update().get(pk=user.pk)
+    if not quietly:
+        notices.tell(user, notices.NEW_CODES)
     Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).delete()
     return list(RecoveryCodes.activate(user).generate_codes())
 
@@ -115,6 +119,7 @@ def turn_off(*, user: User, by: User) -> bool:
         logger.warning(
             "Two-factor sign-in of person %s was turned off by person %s.", user.pk, by.pk
         )
+        notices.tell(user, notices.CODES_OFF)
     return bool(had)
 
 
@@ -166,6 +171,7 @@ def _fits(row: Authenticator, user: User, code: str) -> bool:
     spare = Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).first()
     if spare is not None and RecoveryCodes(spare).validate_code(code):
         logger.warning("A recovery code of person %s was used.", user.pk)
+        notices.tell(user, notices.RECOVERY)
         return True
     return False
 

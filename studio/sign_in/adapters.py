@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from studio import vault
 from studio.models import User
-from studio.services import sso
+from studio.services import sessions, sso
 from studio.services.errors import StudioError
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -36,11 +36,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
         return refused(request, sso.DEACTIVATED)
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        # Of a proxy's word as much is believed as elsewhere, and a socket's lack of one is no error.
+        return sessions.address_of(request)
+
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """The studio's pages say what happened."""
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """The studio sends digests only."""
+        """The studio writes its own (studio/services/notices.py)."""
 
 
 class TwoFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -98,4 +102,4 @@ class SsoAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth 
         return False
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """The studio sends digests only."""
+        """The studio writes its own (studio/services/notices.py)."""

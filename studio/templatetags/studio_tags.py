@@ -106,6 +106,14 @@ def took(seconds: float | None) -> str:
 
 
 @register.filter
+def last_used(at: datetime) -> str:
+    """When something was used, in a sentence: just now, 4 min ago, on 3 Nov."""
+    if timezone.now() - at >= timedelta(days=7):
+        return f"on {ago(at)}"
+    return "just now" if ago(at) == "now" else f"{ago(at)} ago"
+
+
+@register.filter
 def ago(at: datetime | None) -> str:
     """How long ago, short: now, 4 min, 2 h, 3 d, then the date."""
     if at is None:

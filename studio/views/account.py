@@ -21,12 +21,13 @@ from studio.forms.account import AccountForm, ChangePasswordForm, NewAccountForm
 from studio.forms.news import NewsForm
 from studio.http import StudioRequest, signed_in
 from studio.models import Membership, User
-from studio.services import people, sso, two_factor
+from studio.services import notices, people, sessions, sso, two_factor
 from studio.services.errors import StudioError
 from studio.services.news import digest
 from studio.services.signing_in import authenticate_in_turn
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
+DAY_S = 24 * 60 * 60
 COUNT_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
@@ -167,7 +168,8 @@ def account(request: StudioRequest) -> HttpResponse:
     # A fresh row: a form that fails must not leave its values in the page's own menu.
     form = AccountForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))
     if request.method == "POST" and form.is_valid():
-        form.save()
+        before, person = request.user.email, form.save()
+        notices.tell_of_address(person, before=before)
         messages.success(request, "Saved.")
         return HttpResponseRedirect("/account/")
     status = 422 if request.method == "POST" else 200
@@ -176,6 +178,9 @@ def account(request: StudioRequest) -> HttpResponse:
         "news_form": NewsForm(user=request.user),
         "can_mail": digest.can_mail(),
         "two_factor": two_factor.is_on(request.user),
+        "places": sessions.places_of(request, request.user),
+        "most_days": settings.SESSION_MOST_S // DAY_S,
+        "unused_days": settings.SESSION_UNUSED_S // DAY_S,
         "here": "account",
     }
     return render(request, "account.html", ctx, status=status)
@@ -187,7 +192,10 @@ def account(request: StudioRequest) -> HttpResponse:
 def change_password(request: StudioRequest) -> HttpResponse:
     form = ChangePasswordForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        update_session_auth_hash(request, form.save())
+        person = form.save()
+        update_session_auth_hash(request, person)
+        sessions.end_all(user=person, but=request.session.session_key)
+        notices.tell(person, notices.PASSWORD)
         messages.success(request, "Password changed. You are signed out everywhere else.")
         return HttpResponseRedirect("/account/")
     status = 422 if request.method == "POST" else 200

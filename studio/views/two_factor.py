@@ -19,7 +19,7 @@ from studio import vault
 from studio.forms.two_factor import CodeForm, TurnOnForm
 from studio.http import StudioRequest, signed_in
 from studio.models import User
-from studio.services import two_factor
+from studio.services import sessions, two_factor
 from studio.services.errors import StudioError
 from studio.sign_in.stages import CodeStage
 
@@ -70,6 +70,7 @@ def two_factor_page(request: StudioRequest) -> HttpResponse:
             del request.session[PENDING]
             request.session.cycle_key()
             request.session[two_factor.SESSION_KEY] = row.pk
+            sessions.end_all(user=request.user, but=request.session.session_key)
             return _codes(request, codes, just_on=True)
     status = 422 if request.method == "POST" else 200
     secret = _pending(request)
@@ -91,7 +92,8 @@ def turn_off(request: StudioRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, off_form=form)
     two_factor.turn_off(user=request.user, by=request.user)
-    messages.success(request, "Two-factor sign-in is off.")
+    sessions.end_all(user=request.user, but=request.session.session_key)
+    messages.success(request, "Two-factor sign-in is off. You are signed out everywhere else.")
     return HttpResponseRedirect("/account/")
 
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.models import Task
 
@@ -98,6 +99,9 @@ def _old_rows() -> dict[str, QuerySet[Any]]:
     undone = now - timedelta(days=settings.BIN_DAYS)
     return {
         "expired sessions": Session.objects.filter(expire_date__lt=now),
+        "browsers signed out": UserSession.objects.filter(
+            ~Exists(Session.objects.filter(pk=OuterRef("session_key")))
+        ),
         "sign-ins": AccessLog.objects.filter(attempt_time__lt=before),
         "failed sign-ins": AccessFailureLog.objects.filter(attempt_time__lt=before),
         "counted attempts": AccessAttempt.objects.filter(attempt_time__lt=before),
