@@ -21,7 +21,13 @@ from django.conf import LazySettings, settings
 from django.core.cache import cache
 from playwright.sync_api import Error
 
-pytest_plugins = ["tests.chromium", "tests.paid", "tests.processes"]
+pytest_plugins = [
+    "tests.chromium",
+    "tests.people",  # before the control room's, which imports it
+    "tests.control_room",
+    "tests.paid",
+    "tests.processes",
+]
 
 # The same examples in every run: a property that fails today failed yesterday. No deadline: a
 # busy machine is slow without anything being wrong.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from studio.models import Generation, Membership, Project, ProviderAccount, User
@@ -38,6 +39,11 @@ def make_cast(project_name: str = "Nordlys winter film") -> Cast:
     for user, role in ((alice, "owner"), (bob, "editor"), (carol, "reviewer")):
         Membership.objects.create(project=project, user=user, role=role)
     return Cast(alice, bob, carol, dave, project)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return make_cast()
 
 
 def make_clip(project: Project, **fields: Any) -> Generation:

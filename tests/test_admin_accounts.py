@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from studio import vault
 from studio.models import ProviderAccount
+from tests.control_room import make_staff
 from tests.emulator import Emulator
 from tests.factories import make_generation, make_previs, make_project
-from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
 SECRET = "afk_live_0123456789abcdef"
-
-
-@pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
 
 
 def make_account(**fields):
@@ -201,8 +193,7 @@ def test_a_key_nobody_can_read_is_left_as_it_is(client, root, settings):
 
 def test_seeing_accounts_does_not_let_anybody_test_or_change_them(client):
     account = make_account()
-    person = make_person("Staff", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_provideraccount"))
+    person = make_staff("view_provideraccount")
     client.force_login(person)
     address = f"/admin/studio/provideraccount/{account.pk}"
     assert client.get(f"{address}/change/").status_code == 200

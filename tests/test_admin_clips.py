@@ -3,28 +3,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from studio.models import Generation, GenerationEvent
 from studio.models.generation import State
-from tests.factories import make_generation, make_still
-from tests.people import make_cast, make_person
+from tests.control_room import make_staff
+from tests.factories import make_generation, make_project, make_still
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/studio/generation/"
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
-
-
-@pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
 
 
 def listed(client, **query):
@@ -71,17 +58,8 @@ def test_filters_find_the_right_clips(client, root, cast, query, found):
 def test_a_project_filter_knows_archived_projects_too(client, root, cast):
     make_generation(cast.project, title="here")
     type(cast.project).objects.filter(pk=cast.project.pk).update(archived_at=timezone.now())
-    make_generation(make_cast_elsewhere().project, title="there")
+    make_generation(make_project(), title="there")
     assert listed(client, project__id__exact=cast.project.pk) == {"here"}
-
-
-def make_cast_elsewhere():
-    from tests.factories import make_project
-
-    class Elsewhere:
-        project = make_project()
-
-    return Elsewhere
 
 
 def test_filters_count_when_asked_and_cells_name_their_column(client, root, cast):
@@ -136,7 +114,7 @@ def test_pictures_and_clips_play_for_staff_who_are_no_members(client, root, cast
 
 def test_files_follow_the_right_to_see_the_row(client, cast):
     clip = make_generation(cast.project, files=True)
-    person = make_person("Staff", is_staff=True)
+    person = make_staff()
     client.force_login(person)
     assert client.get(f"{LIST}{clip.pk}/file/poster/").status_code == 404
     client.force_login(cast.dave)
@@ -201,8 +179,7 @@ def test_buttons_fit_the_state(client, root, cast):
 
 def test_seeing_clips_gives_no_actions(client, cast):
     row = make_generation(cast.project, state="failed")
-    person = make_person("Staff", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_generation"))
+    person = make_staff("view_generation")
     client.force_login(person)
     assert client.get(f"{LIST}{row.pk}/change/").context["page_actions"] == []
     assert client.post(f"{LIST}{row.pk}/do/retry/").status_code == 403

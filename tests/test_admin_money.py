@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from studio.models import Generation
 from studio.models.generation import Charged, State
+from tests.control_room import make_staff
 from tests.factories import make_generation
 from tests.paid import account_at, again
-from tests.people import make_cast, make_person
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/studio/generation/"
 YES = {"confirmed": "1"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
-
-
-@pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
 
 
 @pytest.fixture
@@ -175,8 +162,7 @@ def test_buttons_fit_the_state(client, root, shot, state, fields, buttons):
 @pytest.mark.parametrize("name", ["look_now", "arrived", "send_again", "give_up", "fetch_again"])
 def test_seeing_clips_is_not_enough(client, shot, name):
     row = shot("uncertain")
-    person = make_person("Staff", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_generation"))
+    person = make_staff("view_generation")
     client.force_login(person)
     assert client.post(f"{LIST}{row.pk}/do/{name}/", YES).status_code == 403
     client.post(LIST, {"action": name, "_selected_action": [row.pk], **YES})

@@ -1,30 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from studio import vault
 from studio.models import Export, Orphan, ProviderAccount, SpendRequest
+from tests.control_room import allow, fill, make_failure, make_staff
 from tests.factories import make_generation, make_previs
-from tests.people import make_cast, make_person
-from tests.test_admin import fill, make_failure
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
-
-
-@pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
 
 
 def waits(client):
@@ -76,11 +62,11 @@ def test_each_part_takes_the_right_to_see_its_table(client, cast):
     make_generation(cast.project, state="uncertain")
     make_failure(1)
     ProviderAccount.objects.create(provider="luma", label="Spare")
-    person = make_person("Staff", is_staff=True)
+    person = make_staff()
     client.force_login(person)
     seen = client.get("/admin/").context
     assert (seen["waits"], seen["purses"], seen["broken"], seen["locks"]) == ([], [], [], None)
-    person.user_permissions.add(Permission.objects.get(codename="view_generation"))
+    allow(person, "view_generation")
     client.force_login(person)
     seen = client.get("/admin/").context
     assert [one.count for one in seen["waits"]] == [1]
@@ -115,7 +101,6 @@ def test_keys_locked_with_an_older_key_are_named_and_locked_again(client, root, 
 
 
 def test_locking_again_takes_the_right_to_change_accounts(client):
-    person = make_person("Staff", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_provideraccount"))
+    person = make_staff("view_provideraccount")
     client.force_login(person)
     assert client.post("/admin/encrypt-again/").status_code == 403

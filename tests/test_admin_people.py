@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 from axes.models import AccessAttempt
-from django.contrib.auth.models import Permission
 from django.core import mail
 
 from studio.models import User
+from tests.control_room import allow, make_staff
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -14,18 +14,8 @@ NO_PROJECTS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 
 
 @pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
-
-
-@pytest.fixture
 def staff():
-    person = make_person("Staff", is_staff=True)
-    for name in ("view_user", "add_user", "change_user"):
-        person.user_permissions.add(Permission.objects.get(codename=name))
-    return person
+    return make_staff("view_user", "add_user", "change_user")
 
 
 def form(person, **changes):
@@ -121,8 +111,7 @@ def test_staff_cannot_touch_a_superuser(client, staff):
 
 
 def test_only_superusers_change_permission_groups(client, staff):
-    for name in ("view_group", "add_group", "change_group"):
-        staff.user_permissions.add(Permission.objects.get(codename=name))
+    allow(staff, "view_group", "add_group", "change_group")
     client.force_login(staff)
     assert client.post("/admin/auth/group/add/", {"name": "Kings"}).status_code == 403
 

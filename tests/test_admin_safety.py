@@ -32,9 +32,9 @@ from studio.models import (
     WebhookDelivery,
 )
 from studio.models.generation import State
+from tests.control_room import fill, make_staff
 from tests.factories import make_generation, make_previs
-from tests.people import make_cast, make_person
-from tests.test_admin import fill
+from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
 
@@ -75,18 +75,6 @@ def as_root():
     request = RequestFactory().get("/admin/")
     request.user = make_person("Root", is_staff=True, is_superuser=True)
     return request
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
-
-
-@pytest.fixture
-def root(client):
-    person = make_person("Root", is_staff=True, is_superuser=True)
-    client.force_login(person)
-    return person
 
 
 # ---- Forms -----------------------------------------------------------------------------
@@ -219,9 +207,8 @@ def test_every_action_moves_a_clip_through_the_lifecycle_or_not_at_all(
 def test_every_action_takes_the_right_to_change(client, cast):
     """Staff who may see a table and not change it are offered nothing there, and refused."""
     fill(cast, 1)
-    person = make_person("Staff", is_staff=True)
-    rights = Permission.objects.filter(codename__startswith="view_")
-    person.user_permissions.set(rights)
+    person = make_staff()
+    person.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(person)
     for model, page in pages():
         row = model._default_manager.first()
@@ -245,7 +232,7 @@ def test_every_action_takes_the_right_to_change(client, cast):
 def test_the_pages_beside_the_tables_take_their_rights(client, cast):
     """Each address of the control room that is no plain table: none opens to staff without rights."""
     fill(cast, 1)
-    client.force_login(make_person("Staff", is_staff=True))
+    client.force_login(make_staff())
     clip, still = Generation.objects.first(), cast.project.keyframes.first()
     for method, path in (
         ("get", "/admin/health/"),

@@ -23,14 +23,8 @@ from studio.services.gallery import bin as bin_
 from studio.services.money.budgets import month_budget
 from tests.bulk import again, make_clips, press, reasons, take_back
 from tests.factories import make_generation, make_previs
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

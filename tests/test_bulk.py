@@ -20,14 +20,8 @@ from studio.services import review
 from studio.services.bulk import words
 from studio.services.errors import StudioError
 from tests.bulk import again, make_clips, press, reasons, take_back
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

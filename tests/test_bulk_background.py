@@ -17,14 +17,8 @@ from studio.models import BulkItem, BulkRun, Generation
 from studio.services.bulk import runs
 from studio.services.bulk.table import DEEDS
 from tests.bulk import make_clips, press, take_back
-from tests.people import make_cast
 
 MANY = 120
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -12,15 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from studio.models import BulkRun, Chain, Tag
 from tests.bulk import again, make_clips, press
 from tests.factories import make_generation, make_previs
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

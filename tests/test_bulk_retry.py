@@ -13,15 +13,9 @@ from studio.services.bulk import words
 from studio.services.errors import StudioError
 from tests.bulk import make_clips, press, reasons, take_back
 from tests.paid import MODELS, account_at
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 PRICE = 1_600_000
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

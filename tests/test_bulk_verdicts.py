@@ -11,14 +11,8 @@ from studio.services import review
 from studio.services.news import digest, feed, notifications, webhooks
 from studio.services.review.verdicts import roll_up
 from tests.bulk import again, make_clips, press, take_back
-from tests.people import make_cast
 
 MANY = 60
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ from studio.models import Tag
 from studio.services.errors import StudioError
 from studio.services.gallery import tags
 from tests.bulk import again, make_clips
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

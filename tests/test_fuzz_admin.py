@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from django.urls import Resolver404, resolve
 
+from tests.control_room import fill
 from tests.fuzzing import Asker, listening
 from tests.people import make_cast, make_person
-from tests.test_admin import fill
 
 # What a database minds is asked of it by the other pages.
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

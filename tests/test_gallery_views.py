@@ -6,14 +6,8 @@ import pytest
 
 from studio.models import Membership, SavedView
 from tests.factories import make_generation, make_project
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from studio.services.work.storing import store_clip
 from studio.services.work.submitting import submit_next
 from tests.factories import make_generation
 from tests.paid import account_at, queue_shot
-from tests.people import make_cast
 
 
 class Kept(logging.Handler):
@@ -48,11 +47,6 @@ def log():
     studio.setLevel(levels[0])
     each.setLevel(levels[1])
     logs.secrets.cache_clear()
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 def said(message: str, *args: object, error: bool = False) -> tuple[str, str]:

@@ -7,15 +7,9 @@ import pytest
 from studio.models import Invite, Membership
 from studio.services import people
 from studio.services.errors import StudioError
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 def toast(response):

@@ -27,16 +27,11 @@ from studio.services.film import exports, stitching
 from studio.services.news import happenings
 from studio.services.news.activity import record
 from tests.factories import make_comment, make_generation
-from tests.people import make_cast, make_clip
+from tests.people import make_clip
 
 pytestmark = pytest.mark.django_db
 
 Reason = Notification.Reason
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 def told(user):

@@ -12,16 +12,11 @@ from studio.models import Activity, Notification, User
 from studio.services.news.activity import record, tell
 from studio.services.news.notifications import Bell, notes, open_note, read_about, read_all
 from tests.factories import make_comment, make_generation
-from tests.people import make_cast, make_clip
+from tests.people import make_clip
 
 pytestmark = pytest.mark.django_db
 
 Reason = Notification.Reason
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 def note(cast, reason="mention", *, to=None, clip=None, by=None, text="Lower the ridge"):

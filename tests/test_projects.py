@@ -11,16 +11,11 @@ from django.utils import timezone
 
 from studio.models import Membership, Project
 from studio.services.projects import create_project, project_cards
-from tests.people import make_cast, make_clip, make_person
+from tests.people import make_clip, make_person
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 USD = 1_000_000
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 def settings_form(**changes):

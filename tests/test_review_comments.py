@@ -21,16 +21,10 @@ from studio.services.review.comments import EDIT_FOR
 from studio.services.review.drawing import MAX_POINTS, MAX_SHAPES, describe_drawing, read_drawing
 from studio.views.reviewing import review_context
 from tests.factories import make_comment, make_generation
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 BOX = {"kind": "box", "colour": "amber", "points": [[0.1, 0.1], [0.4, 0.5]]}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

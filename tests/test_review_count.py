@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.utils import timezone
 
 from studio.services import review
@@ -10,14 +9,8 @@ from studio.services.gallery.counts import for_shell
 from studio.services.review.waiting import waiting_for
 from tests.bulk import make_clips
 from tests.factories import make_project
-from tests.people import make_cast
 
 WAITING = '<span class="n">{}<span class="vh"> waiting</span></span>'
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 def test_the_tab_counts_what_the_page_lists(client, cast):

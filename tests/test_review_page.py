@@ -11,15 +11,9 @@ from studio.models.generation import State, Verdict
 from studio.services import review
 from studio.services.review import waiting_for
 from tests.factories import make_generation
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 def waiting(cast, name="carol"):

@@ -14,15 +14,9 @@ from studio.services.files import local_copy
 from studio.services.keyframes import delete_keyframe
 from studio.services.shots import retry
 from tests.factories import make_generation, make_project
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -13,16 +13,10 @@ from studio.services.errors import StudioError
 from studio.services.review import verdicts_on
 from studio.signals import comment_made, verdict_given
 from tests.factories import make_generation
-from tests.people import make_cast
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 APPROVED, CHANGES = Verdict.APPROVED, Verdict.NEEDS_CHANGES
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

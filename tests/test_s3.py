@@ -36,7 +36,6 @@ from studio.services.work import storing
 from studio.services.work.rooms import FETCHES, room
 from studio.services.work.storing import store_clip
 from tests.factories import make_generation, make_previs
-from tests.people import make_cast
 from tests.sharing import browser, share_clips
 from tests.test_doctor import examine
 from tests.test_settings import PUBLIC, read
@@ -83,11 +82,6 @@ def bucket(server, settings: LazySettings, monkeypatch, tmp_path):
 def shared_storage(endpoint_url: str) -> BucketStorage:
     """The same one for every test: a connection takes half a second to make."""
     return BucketStorage(bucket_name=BUCKET, endpoint_url=endpoint_url, region_name="us-east-1")
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -17,13 +17,7 @@ from studio.services.gallery import bin as the_bin
 from studio.services.sharing import guests, making, speaking
 from tests.bulk import member
 from tests.factories import make_generation
-from tests.people import make_cast
 from tests.sharing import browser, share_clips
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 @pytest.fixture

@@ -16,16 +16,10 @@ from studio.services.sharing import guests, making, opening
 from studio.signals import share_visited
 from studio.views.guest_access import cookie_name
 from tests.factories import make_comment, make_generation
-from tests.people import make_cast
 from tests.sharing import BROWSER, browser, browser_of, share_clips
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

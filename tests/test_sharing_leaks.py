@@ -25,7 +25,6 @@ from studio.models.generation import State
 from studio.services.sharing import making
 from studio.services.sharing.making import Options, Source
 from tests.factories import make_comment, make_generation, make_still
-from tests.people import make_cast
 from tests.sharing import browser, browser_of, share_clips
 
 pytestmark = pytest.mark.django_db
@@ -47,11 +46,6 @@ PUBLIC = {
     "webhook-docs",
     "unsubscribe",
 }
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -18,16 +18,10 @@ from studio.services.sharing import making, opening
 from studio.services.sharing.making import Options, Source, hash_token
 from studio.signals import share_made
 from tests.factories import make_generation, make_project
-from tests.people import make_cast
 from tests.sharing import browser, browser_of, share_clips
 
 pytestmark = pytest.mark.django_db
 FORM = {"title": "Round 2", "may_comment": "on", "expires": "30"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

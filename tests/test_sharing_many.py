@@ -13,15 +13,9 @@ from studio.services.sharing.making import Options, Source
 from studio.services.sharing.opening import opened
 from tests.bulk import make_clips
 from tests.factories import make_still
-from tests.people import make_cast
 from tests.sharing import browser
 
 MANY = 130
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 def share_view(cast, query="sort=oldest", **options):

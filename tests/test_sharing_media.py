@@ -16,7 +16,6 @@ from studio.models import Generation, Share
 from studio.services.sharing import making
 from studio.views.guest_access import cookie_name
 from tests.factories import make_generation
-from tests.people import make_cast
 from tests.sharing import browser, share_clips
 from tests.test_tags import MADE
 
@@ -28,11 +27,6 @@ TAILS = {
     "-strip.webp": "strip",
 }
 PROMPT = "A whale swims through the cathedral at night"
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

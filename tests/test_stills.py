@@ -16,15 +16,10 @@ from PIL import Image
 from studio.models import Keyframe
 from studio.services import keyframes
 from studio.services.errors import StudioError
-from tests.people import make_cast, make_clip
+from tests.people import make_clip
 
 pytestmark = pytest.mark.django_db
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def cast():
-    return make_cast()
 
 
 @pytest.fixture

@@ -21,16 +21,11 @@ from studio.services.errors import StudioError
 from studio.services.news import deliveries, posting, webhooks
 from studio.services.news.payloads import TYPES
 from tests.factories import make_comment, make_generation, make_project
-from tests.people import make_cast, make_person
+from tests.people import make_person
 from tests.receiving import receiving
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "webhooks.md"
 ALL = list(TYPES)
-
-
-@pytest.fixture
-def cast(db):
-    return make_cast()
 
 
 @pytest.fixture
