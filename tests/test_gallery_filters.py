@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -299,6 +300,23 @@ def test_back_brings_all_that_was_loaded_in_one_answer(client, owner, project, s
     assert 'class="more"' not in html
 
 
+def test_how_many_match_is_counted_again_once_something_changed(client, owner, project):
+    client.force_login(owner)
+    clips = [make_generation(project, rating=1) for _ in range(3)]
+
+    def asked():
+        with CaptureQueriesContext(connection) as captured:
+            html = client.get(f"/p/{project.code}/?rating=1").content.decode()
+        return re.search(r'role="status">(\S+) of', html)[1], len(captured)
+
+    first, cost = asked()
+    again, kept_cost = asked()
+    assert (first, again) == ("3", "3")
+    assert kept_cost == cost - 1
+    client.post(f"/clips/{clips[0].code}/rating/", {"rating": "0"})
+    assert asked() == ("2", cost)
+
+
 @pytest.mark.parametrize(
     "query",
     ["state=ready", "concept=push_in", "by=me", "rating=1", "verdict=none", "shape=16:9", "tag=hero",
@@ -316,6 +334,7 @@ def test_every_filter_and_sort_takes_as_many_queries_for_many_as_for_few(
             tag.generations.add(make_generation(project, rating=1, concepts=["push_in"]))
 
     def queries():
+        cache.clear()  # how many match is kept until something changes
         with CaptureQueriesContext(connection) as captured:
             assert shown(client.get(f"/p/{project.code}/?{query}").content.decode())
         return len(captured)

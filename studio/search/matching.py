@@ -28,34 +28,33 @@ def statement(
     *,
     most: int | None = None,
     up_to: int = LAST_NUMBER,
-    loose: bool = False,
-    any_order: bool = False,
 ) -> Statement:
-    """Return a SELECT of pks of what carries all the terms, up to a clip's number.
-
-    PostgreSQL only: `loose` also takes words like them; `any_order` leaves it nothing to go by but
-    the index of words.
-    """
-    span = _span(project_id, up_to)
+    """Return a SELECT of pks of what carries all the terms, up to a clip's number."""
     if connection.vendor == "postgresql":
-        sql, params = _postgresql(terms, loose)
-        # With "+ 0" and without an order it never walks over every text of the project, hoping for
-        # a match soon: it cannot tell how rare the beginning of a word is, nor what is like it.
-        place = "s.place + 0" if any_order else "s.place"
-        sql = (
-            f"SELECT s.generation_id FROM studio_searchtext s WHERE {place} BETWEEN %s AND %s{sql}"
-        )
-        if any_order:
-            return f"{sql} LIMIT %s", [*span, *params, most]
+        sql, params = _postgresql(terms)
+        source, place = "studio_searchtext s", "s.place"
     else:
         sql, params = _sqlite(terms)
         source, place = _source(sql, texts=True)
-        sql = f"SELECT s.generation_id FROM {source} WHERE {place} BETWEEN %s AND %s{sql}"
-    params = [*span, *params]
+    sql = f"SELECT s.generation_id FROM {source} WHERE {place} BETWEEN %s AND %s{sql}"
+    params = [*_span(project_id, up_to), *params]
     if most is not None:
         sql += f" ORDER BY {place} DESC LIMIT %s"
         params.append(most)
     return sql, params
+
+
+def gathering(project_id: int, terms: Terms, *, most: int, loose: bool = False) -> Statement:
+    """Return a SELECT, for PostgreSQL, of places and pks of what carries all the terms, in no order.
+
+    `loose`: also of what carries words like them. With "+ 0" and without an order it never walks over
+    every text of the project, hoping for a match soon: it cannot tell how rare the beginning of a
+    word is, nor what is like it. It is left nothing to go by but the index of words.
+    """
+    sql, params = _postgresql(terms, loose)
+    sql = f"""SELECT s.place, s.generation_id FROM studio_searchtext s
+      WHERE s.place + 0 BETWEEN %s AND %s{sql} LIMIT %s"""
+    return sql, [*_span(project_id), *params, most]
 
 
 def numbers(project_id: int, terms: Terms) -> Statement:
@@ -156,7 +155,7 @@ def whole_tsquery(terms: Terms) -> str:
     return " & ".join(f"({as_tsquery(t)})" for t in terms if not t.without and not t.anywhere)
 
 
-def _postgresql(terms: Terms, loose: bool) -> Statement:
+def _postgresql(terms: Terms, loose: bool = False) -> Statement:
     sql, params = "", []
     for term in terms:
         if term.anywhere:

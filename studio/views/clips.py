@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import messages
-from django.db.models import Max, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -19,7 +19,7 @@ from studio.models import Generation
 from studio.services import shots
 from studio.services.cards import make_cards
 from studio.services.errors import StudioError
-from studio.services.money.offers import all_prices
+from studio.services.money.offers import price_of_take
 from studio.views.compare import compare_takes
 from studio.views.notifications import looked_at
 from studio.views.outcomes import ways_context
@@ -40,11 +40,10 @@ def clip_page(
     error: StudioError | None = None,
 ) -> HttpResponse:
     """Render the whole page; `say` is a comment form that was refused, and `error` says why."""
-    version = _version(code)
-    generation = generation_for(request, code, rows=whole())
+    generation = generation_for(request, code, rows=_with_neighbours())
     looked_at(request, generation)
     say = say or say_from(request, generation)
-    ctx = _clip_context(request, generation, version, say) | {"error": error}
+    ctx = _clip_context(request, generation, say) | {"error": error}
     return render(request, "clip_detail.html", ctx, status=422 if error else 200)
 
 
@@ -56,12 +55,11 @@ def clip_page_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     Everything swaps out of band, in pieces, so that what somebody is typing stays. A shot that has
     become playable comes as a whole, for its player is another thing than its stage.
     """
-    version = _version(code)
-    generation = generation_for(request, code, rows=whole())
+    generation: Any = generation_for(request, code, rows=_with_neighbours())
     since = whole_number(request.GET.get("since"), most=2**62) or 0
-    if version <= since:
+    if generation.newest_change <= since:
         return HttpResponse(status=204)
-    ctx = _clip_context(request, generation, version) | {"oob": True}
+    ctx = _clip_context(request, generation) | {"oob": True}
     became = generation.is_clip and request.GET.get("was") != generation.state
     return render(request, "_clip_main.html" if became else "_clip_changes.html", ctx)
 
@@ -78,29 +76,28 @@ def whole() -> QuerySet[Generation]:
     ).defer("raw_answer")
 
 
-def _version(code: UUID) -> int:
-    """The page's cursor: the newest change of the clip or of another take of its shot.
-
-    Read before the clip itself: a change in between is then shown twice rather than never.
-    """
-    takes = Generation.objects.filter(shot__in=Generation.objects.filter(code=code).values("shot"))
-    newest = takes.aggregate(newest=Max("version"))
-    return newest["newest"] or 0
+def _with_neighbours() -> QuerySet[Generation]:
+    """Also the page's cursor, the newest change of the clip or of another take of its shot, and the
+    codes of the clips next to it. Of one statement: nothing can change between cursor and clip."""
+    takes = Generation.objects.filter(shot=OuterRef("shot")).order_by("-version")
+    near = Generation.objects.filter(project=OuterRef("project"), archived_at=None)
+    newer = near.filter(number__gt=OuterRef("number")).order_by("number")
+    older = near.filter(number__lt=OuterRef("number")).order_by("-number")
+    return whole().annotate(
+        newest_change=Subquery(takes.values("version")[:1]),
+        newer=Subquery(newer.values("code")[:1]),
+        older=Subquery(older.values("code")[:1]),
+    )
 
 
 def _clip_context(
-    request: StudioRequest, generation: Generation, version: int, say: SayForm | None = None
+    request: StudioRequest, generation: Any, say: SayForm | None = None
 ) -> dict[str, Any]:
-    visible = Generation.objects.filter(project=generation.project, archived_at=None)
-    number = generation.number
     takes = list(
         Generation.objects.filter(shot=generation.shot, project=generation.project)
         .filter(Q(archived_at=None) | Q(pk=generation.pk))
         .defer("raw_answer")
         .order_by("-take")
-    )
-    price = all_prices().get(
-        (generation.provider, generation.model, generation.duration_s, generation.resolution)
     )
     ctx = ways_context(request, generation) | review_context(request, generation, say)
     return ctx | {
@@ -109,18 +106,12 @@ def _clip_context(
         "card": make_cards([generation])[0],
         "takes": takes,
         "compare": compare_takes(generation, takes),
-        "take_price": 0 if generation.provider == "previs" else price.microusd if price else None,
+        "take_price": price_of_take(generation),
         "events": list(generation.events.select_related("actor")),
-        "newer": visible.filter(number__gt=number)
-        .order_by("number")
-        .values_list("code", flat=True)
-        .first(),
-        "older": visible.filter(number__lt=number)
-        .order_by("-number")
-        .values_list("code", flat=True)
-        .first(),
+        "newer": generation.newer,
+        "older": generation.older,
         "can_create": request.membership.can_create,
-        "version": version,
+        "version": generation.newest_change,
         "was": generation.state,
         "live": f"/clips/{generation.code}/changes/",
     }

@@ -56,7 +56,7 @@ def _page(request: StudioRequest, project: Project, wanted: GalleryFilter) -> Pa
         rows = wanted.rows(project)
         counted = None
         if wanted.is_active if first else wanted.wanted.gathers:
-            counted = counts.up_to_most(rows)
+            counted = counts.matching(project, wanted.wanted, wanted.user, rows)
             rows = wanted.rows(project, along_order=counted >= counts.MOST_COUNTED)
         generations, more = _by_key(request, project, rows, wanted.sort, size)
         return Page(_cards(generations, wanted), more, _in_words(counted if first else None))
@@ -78,7 +78,7 @@ def _page(request: StudioRequest, project: Project, wanted: GalleryFilter) -> Pa
             all_pass=not wanted.wanted.has_filters,
         )
         keys, more, matches = best.keys, best.more, best.matches
-        some = Generation.objects.filter(pk__in=keys).order_by()
+        some = Generation.objects.among(keys).order_by()
         found = {g.pk: g for g in pages.load(some, project)}
         generations = [found[pk] for pk in keys if pk in found]
     else:
@@ -89,7 +89,9 @@ def _page(request: StudioRequest, project: Project, wanted: GalleryFilter) -> Pa
         if not more:  # what was asked for in part may go on
             generations, more = _by_key(request, project, rows, wanted.sort, size)
     if first and matches is None:
-        matches = search.MOST if countless else counts.up_to_most(rows)
+        matches = (
+            search.MOST if countless else counts.matching(project, wanted.wanted, wanted.user, rows)
+        )
     cards = _cards(generations, wanted, keys)
     return Page(cards, more, _in_words(matches if first else None, countless), finding.loose)
 
@@ -235,9 +237,7 @@ def clip_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     if len(changed) > MOST_CHANGES:
         return _whole_gallery(request, project, wanted)
     changed.sort(key=lambda g: -g.number)
-    passing = set(
-        wanted.rows(project).filter(pk__in=[g.pk for g in changed]).values_list("pk", flat=True)
-    )
+    passing = set(wanted.rows(project).among([g.pk for g in changed]).values_list("pk", flat=True))
     gone = [g for g in changed if g.archived_at and g.pk not in passing]
     ctx = {
         "cards": _cards([g for g in changed if g not in gone], wanted),

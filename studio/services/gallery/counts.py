@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -27,9 +28,15 @@ MOST_UNJUDGED = 120
 MOST_UNREAD = 99  # beyond these the bell says 99+
 
 
-def up_to_most(rows: GenerationQuerySet) -> int:
-    """Count rows, but no further than to MOST_COUNTED; one query."""
-    return rows.order_by()[:MOST_COUNTED].count()
+def matching(project: Project, wanted: Wanted, user: User, rows: GenerationQuerySet) -> int:
+    """Count the rows that `wanted` leaves, but no further than to MOST_COUNTED; one query at most.
+
+    No clip changes without its project's version: until then, and for KEPT_S at most, the count is
+    the same. The day is part of what "today" asks for, the reader of what "me" does.
+    """
+    asked = f"{timezone.now():%x} {user.pk} {wanted.query(sort='')}"
+    key = f"matching-{project.pk}-{project.version}-{sha256(asked.encode()).hexdigest()}"
+    return cache.get_or_set(key, lambda: rows.order_by()[:MOST_COUNTED].count(), KEPT_S) or 0
 
 
 _SHELL = """SELECT

@@ -29,6 +29,8 @@ from studio.search.words import Terms
 from studio.services.gallery import order
 
 MOST = 300
+# Up to here gathering all of what matches and sorting it is quicker than walking from the newest on.
+MOST_GATHERED = 2000
 COMMENT_CHARS = 20_000  # of a clip's comments that are weighed and shown
 LEAST_MISSPELT = 4  # letters; of fewer, everything is like everything
 
@@ -49,7 +51,7 @@ class Finding:
     def narrow(self, rows: GenerationQuerySet, *, for_page: bool = False) -> GenerationQuerySet:
         """Return the rows that were found. `for_page`: only the first few in some order are wanted."""
         if self.pks is not None:
-            return rows.filter(pk__in=self.pks)
+            return rows.among(self.pks)
         return _carrying(rows, self.project, self.terms, along_order=for_page)
 
 
@@ -87,44 +89,41 @@ def with_concepts(
 def find(project: Project, q: str) -> Finding:
     """Look for what was typed; one query, three for a misspelt word on PostgreSQL."""
     terms = words.read_terms(q)
-    on_postgresql = connection.vendor == "postgresql"
-    pks = _newest(project, terms, any_order=on_postgresql)
-    if not pks and on_postgresql and _may_be_misspelt(terms):
-        like = _newest(project, terms, loose=True, any_order=True)
+    if connection.vendor != "postgresql":
+        pks = _newest(project, terms)
+        return (
+            Finding(project, terms, pks) if len(pks) <= MOST else Finding(project, terms, None, pks)
+        )
+    pks = _gathered(project, terms)
+    if not pks and _may_be_misspelt(terms):
+        like = _gathered(project, terms, loose=True)
         return Finding(project, terms, like[:MOST], loose=bool(like))
     if len(pks) <= MOST:
         return Finding(project, terms, pks)
-    return Finding(project, terms, None, None if on_postgresql else pks)
+    return Finding(project, terms, None, pks if len(pks) < MOST_GATHERED else None)
 
 
-def _newest(
-    project: Project,
-    terms: Terms,
-    *,
-    up_to: int = LAST_NUMBER,
-    loose: bool = False,
-    any_order: bool = False,
-) -> list[int]:
-    """Return the newest matches up to a clip's number, or any of them, MOST and one more at most."""
-    sql, params = matching.statement(
-        connection,
-        project.pk,
-        terms,
-        most=MOST + 1,
-        up_to=up_to,
-        loose=loose,
-        any_order=any_order,
-    )
+def _newest(project: Project, terms: Terms, *, up_to: int = LAST_NUMBER) -> list[int]:
+    """Return the newest matches up to a clip's number, MOST and one more at most."""
+    sql, params = matching.statement(connection, project.pk, terms, most=MOST + 1, up_to=up_to)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _gathered(project: Project, terms: Terms, *, loose: bool = False) -> list[int]:
+    """Return the matches, newest first; of more than MOST_GATHERED that many, whichever those are.
+
+    For PostgreSQL, whose index tells what matches in no order.
+    """
+    sql, params = matching.gathering(project.pk, terms, most=MOST_GATHERED, loose=loose)
     with connection.cursor() as cursor:
         if loose and not search.postgresql.has_trigrams(cursor):
             return []
-        if any_order:
-            # Sent as one: the setting holds for what follows it, and no longer.
-            cursor.execute(f"SET LOCAL enable_seqscan = off; {sql}", params)
-            cursor.nextset()
-        else:
-            cursor.execute(sql, params)
-        return [row[0] for row in cursor.fetchall()]
+        # Sent as one: the setting holds for what follows it, and no longer.
+        cursor.execute(f"SET LOCAL enable_seqscan = off; {sql}", params)
+        cursor.nextset()
+        return [pk for _, pk in sorted(cursor.fetchall(), reverse=True)]
 
 
 def _may_be_misspelt(terms: Terms) -> bool:
@@ -159,7 +158,7 @@ def newest_page(
 ) -> tuple[GenerationQuerySet, bool]:
     """Narrow rows to the newest matches up to a clip's number; tell whether there may be more."""
     pks = _newest(finding.project, finding.terms, up_to=up_to)
-    return rows.filter(pk__in=pks[:MOST]), len(pks) > MOST
+    return rows.among(pks[:MOST]), len(pks) > MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +221,7 @@ def _window(
     if finding.pks is None and all_pass:
         # The index gives the newest by itself, however many there are.
         if bound == LAST_NUMBER and finding.newest:
-            newest, more = rows.filter(pk__in=finding.newest[:MOST]), True
+            newest, more = rows.among(finding.newest[:MOST]), True
         else:
             newest, more = newest_page(rows, finding, bound)
         found = _weighed(newest, finding)

@@ -101,6 +101,19 @@ def all_prices() -> dict[tuple[str, str, int, str], Price]:
     return {(p.provider, p.model, p.duration_s, p.resolution): p for p in Price.objects.all()}
 
 
+def price_of_take(generation: Generation) -> int | None:
+    """What one more take would cost, in micro-USD, or None if that is not known; one query at most."""
+    if generation.provider == PREVIS.provider:
+        return 0
+    asked = Price.objects.filter(
+        provider=generation.provider,
+        model=generation.model,
+        duration_s=generation.duration_s,
+        resolution=generation.resolution,
+    )
+    return asked.values_list("microusd", flat=True).first()
+
+
 def list_offers(
     *, wish: Wish, start: Generation | None = None, end: Generation | None = None
 ) -> list[Offer]:
