@@ -68,7 +68,7 @@ def test_a_comment_becomes_the_next_take(client, cast, clip):
     still = Keyframe.objects.get()
     assert page == f"/p/{cast.project.code}/new/?answers={said.code}&start={still.code}"
     html, fields, prompt = compose(client, page)
-    assert prompt == "Low cloud.\n\nLower the ridge, @Bob"
+    assert prompt == "Low cloud.\n\nLower the ridge"
     assert "Take that answers Carol at 0:00.50" in html
     assert (fields["take_of"], fields["answers"]) == (str(clip.code), str(said.code))
     fields |= {"prompt": "Low cloud, a lower ridge.", "start": str(still.code), "do": "previs"}

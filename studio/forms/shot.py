@@ -16,7 +16,7 @@ from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
 from studio.providers.catalog import PREVIS, SPECS, Wish, listed, size_label
 from studio.providers.wishes import EndWish, written
 from studio.services.money.offers import offer_value
-from studio.services.review.mentions import typed_text
+from studio.services.review.mentions import asked_for
 from studio.services.shots import MAX_TAKES
 
 LENGTHS_S = tuple(sorted({length for spec in SPECS.values() for length in spec.durations_s}))
@@ -135,9 +135,8 @@ def draft_from(clip: Generation, *, same_shot: bool) -> ShotDraft:
 def draft_answering(comment: Comment) -> ShotDraft:
     """Return a draft of the next take of a clip, with what a comment asks for in its prompt."""
     base = draft_from(comment.generation, same_shot=True)
-    people = {user.pk: user for user in comment.mentions.all()}
-    note = typed_text(comment.text, people)
-    return replace(base, prompt=f"{base.prompt.rstrip()}\n\n{note}", answers=comment)
+    prompt = "\n\n".join(filter(None, [base.prompt.rstrip(), asked_for(comment)]))
+    return replace(base, prompt=prompt, answers=comment)
 
 
 def read_draft(

@@ -19,6 +19,7 @@ from studio.models import Chain, Comment, Generation, Keyframe, Project
 from studio.models.generation import State
 from studio.services.errors import StudioError
 from studio.services.files import local_copy
+from studio.services.review.mentions import with_mentions, words_of
 
 FORMAT = "ray-studio/1"
 MANIFEST = "manifest.json"
@@ -94,7 +95,8 @@ def write_manifest(
 ) -> dict[str, Any]:
     """Return what the archive says of itself: plain JSON, times in ISO 8601, money in micro-USD."""
     said: dict[int, list[Comment]] = {clip.pk: [] for clip in clips}
-    for comment in Comment.objects.filter(generation__in=said).select_related("author"):
+    spoken = Comment.objects.filter(generation__in=said).select_related("author")
+    for comment in with_mentions(spoken):
         said[comment.generation_id].append(comment)
     return {
         "format": FORMAT,
@@ -159,7 +161,7 @@ def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
             {
                 "by": comment.author.name if comment.author else comment.guest_name,
                 "at_ms": comment.at_ms,
-                "text": comment.text,
+                "text": words_of(comment),
                 "created_at": _iso(comment.created_at),
                 "resolved": comment.resolved_at is not None,
             }

@@ -19,6 +19,7 @@ from studio.services.errors import StudioError
 from studio.services.exchange.archives import file_entry, text_entry
 from studio.services.exchange.provenance import provider_label
 from studio.services.film.exports import handed_over_at
+from studio.services.review.mentions import with_mentions, words_of
 from studio.templatetags.studio_tags import timecode
 
 # What timecode can count; an EDL in another rate cannot be written.
@@ -68,7 +69,8 @@ def shots_of(chain: Chain) -> list[Shot]:
             else "This chain has no segments."
         )
     said: dict[int, list[Comment]] = {clip.pk: [] for clip in clips}
-    for comment in Comment.objects.filter(generation__in=said).select_related("author"):
+    spoken = Comment.objects.filter(generation__in=said).select_related("author")
+    for comment in with_mentions(spoken):
         said[comment.generation_id].append(comment)
     return [
         _shot(number, clip, clips[number] if number < len(clips) else None, said[clip.pk])
@@ -130,7 +132,7 @@ def _otio_clip(shot: Shot, rate: Fraction) -> Any:
         at = round(Fraction(comment.at_ms or 0, 1000) * rate)
         clip.markers.append(
             otio.schema.Marker(
-                f"{_voice(comment)}: {' '.join(comment.text.split())}",
+                f"{_voice(comment)}: {' '.join(words_of(comment).split())}",
                 marked_range=_range(min(at, round(shot.seconds * rate) - 1), 1, rate),
             )
         )
@@ -236,7 +238,7 @@ def _add_shot(
         frame = min(int(Fraction(comment.at_ms or 0, 1000) * shot.rate), shot.used - 1)
         ElementTree.SubElement(
             clip, "marker", start=_seconds(frame / shot.rate), duration=_seconds(1 / shot.rate),
-            value=_clean(f"{_voice(comment)}: {comment.text}"), note=timecode(comment.at_ms),
+            value=_clean(f"{_voice(comment)}: {words_of(comment)}"), note=timecode(comment.at_ms),
         )  # fmt: skip
     metadata = ElementTree.SubElement(clip, "metadata")
     for name, value in clip_facts(shot.clip).items():

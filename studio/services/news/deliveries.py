@@ -23,6 +23,7 @@ from studio.queue import call_for
 from studio.services.news.activity import Kind, owners, record, tell
 from studio.services.news.payloads import TEST_TYPE, TYPES, payload, test_payload
 from studio.services.news.posting import Answer, Message, post_all
+from studio.services.review.mentions import with_mentions
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def announce_unlisted(activities: Sequence[Activity]) -> int:
     clips = loaded.in_bulk([a.generation_id for _, a in wanted if a.generation_id])
     for _, activity in wanted:
         activity.generation = clips[activity.generation_id or 0]
+    with_mentions(activity.comment for _, activity in wanted if activity.comment is not None)
     return _write(wanted)
 
 

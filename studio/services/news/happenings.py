@@ -31,6 +31,7 @@ from studio.services.money.warnings import Warning
 from studio.services.news import deliveries
 from studio.services.news.activity import Kind, Reason, Telling, owners, record, short, tell
 from studio.services.news.lines import TAKEN_BACK, VERDICTS, clips_in_words
+from studio.services.review.mentions import words_of
 from studio.templatetags.studio_tags import money
 
 ENDINGS = {
@@ -88,7 +89,7 @@ def comment_made(
         guest_name="" if actor else comment.guest_name or (guest.name if guest else ""),
         generation=generation,
         comment=comment,
-        text=comment.text,
+        text=words_of(comment),
         reply=comment.parent_id is not None,
     )
     told: list[Telling] = [
@@ -110,7 +111,7 @@ def comment_edited(comment: Comment, mentioned: Sequence[User], actor: User | No
     activity = Activity.objects.filter(kind=Kind.COMMENT, comment=comment).order_by("pk").first()
     if activity is None:
         return
-    Activity.objects.filter(pk=activity.pk).update(text=short(comment.text))
+    Activity.objects.filter(pk=activity.pk).update(text=short(words_of(comment)))
     told = [(user.pk, activity, Reason.MENTION) for user in mentioned]
     tell(told, but=actor.pk if actor else None)
 
@@ -130,7 +131,7 @@ def verdict_given(
         guest_name=guest.name if guest else "",
         generation=generation,
         comment=comment,
-        text=comment.text if comment else "",
+        text=words_of(comment) if comment else "",
         verdict=verdict,
     )
     if comment is not None:
@@ -295,6 +296,7 @@ def _verdicts_done(run: BulkRun, actor: User, *, undone: bool) -> None:
             actor=actor,
             text=f"took back: {words}",
             run=str(run.code),
+            verdict="",
         )
         told = Notification.objects.filter(read_at=None, activity__kind=Kind.BULK)
         told.filter(activity__project=run.project_id, activity__data__run=str(run.code)).delete()

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from studio.models import Activity, Generation, Project
+from studio.services.review.mentions import words_of
 
 # What people may choose, and the type a message has then.
 TYPES = {
@@ -39,7 +40,7 @@ def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
         said = activity.comment
         data["comment"] = {
             "code": str(said.code),
-            "text": said.text,
+            "text": words_of(said),
             "at_ms": said.at_ms,
             "reply": said.parent_id is not None,
             "by": _voice(activity),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 
+from django.db.models import prefetch_related_objects
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from studio.models import Project, User
+from studio.models import Comment, Project, User
 
 TOKEN = re.compile(r"@\{(\d{1,18})\}")
 NOBODY = "someone"  # whose account is gone
@@ -68,6 +69,36 @@ def keep_mentions(text: str, project: Project | int) -> tuple[str, list[User]]:
 def typed_text(text: str, people: Mapping[int, User]) -> str:
     """Return the text as somebody would type it: mentions as names."""
     return TOKEN.sub(lambda match: f"@{_name(match, people)}", text)
+
+
+def words_of(comment: Comment) -> str:
+    """Return what a comment says as plain words, mentions as names, for wherever it is quoted.
+
+    One query where there is a mention, none after `with_mentions`.
+    """
+    if not TOKEN.search(comment.text):
+        return comment.text
+    return typed_text(comment.text, {user.pk: user for user in comment.mentions.all()})
+
+
+def with_mentions(comments: Iterable[Comment]) -> list[Comment]:
+    """Return the comments with whom they mention loaded: one query more, none where nobody is."""
+    found = list(comments)
+    prefetch_related_objects([said for said in found if TOKEN.search(said.text)], "mentions")
+    return found
+
+
+def asked_for(comment: Comment) -> str:
+    """Return what a comment asks of the picture: its words without the people they are said to.
+
+    For a prompt, which leaves the studio: a colleague's name is no business of a model's, and some
+    refuse to draw people by name.
+    """
+    lines = [
+        TOKEN.sub("", line).replace("  ", " ").strip(" ,:;") if TOKEN.search(line) else line
+        for line in comment.text.split("\n")
+    ]
+    return "\n".join(lines).strip()
 
 
 def shown_text(text: str, people: Mapping[int, User], *, reader: User | None) -> SafeString:
