@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from studio.models import Activity, Membership, Project, User
@@ -43,7 +43,11 @@ class Narrowed:
     def rows(self, project: Project) -> QuerySet[Activity]:
         rows = Activity.objects.filter(project=project)
         if self.kinds:
-            rows = rows.filter(kind__in=[kind for name in self.kinds for kind in CHOICES[name][1]])
+            wanted = Q(kind__in=[kind for name in self.kinds for kind in CHOICES[name][1]])
+            if "review" in self.kinds:
+                # Many verdicts given at once are one line, of the run.
+                wanted |= Q(kind=Kind.BULK, data__has_key="verdict")
+            rows = rows.filter(wanted)
         if self.person == GUESTS:
             rows = rows.filter(actor=None).exclude(guest_name="", kind__in=[Kind.SETTINGS])
         elif self.person:
