@@ -21,8 +21,9 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page
 from pytest_django.live_server_helper import LiveServer
 
-from studio.models import User
+from studio.models import Generation, Membership, Project, User
 from tests.chromium import PATIENCE_S, watch
+from tests.factories import make_member, make_project, make_user
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -96,6 +97,47 @@ def open_as(
         context.close()
     # What it still writes would be the next test's.
     answering.wait_for_none()
+
+
+@pytest.fixture
+def owner(transactional_db: None) -> User:
+    return make_user("Maja Aas")
+
+
+@pytest.fixture
+def project(owner: User) -> Project:
+    return make_project(owner, name="Nordlys winter film")
+
+
+@pytest.fixture
+def url(project: Project) -> str:
+    """The address of the project's gallery."""
+    return f"/p/{project.code}/"
+
+
+@pytest.fixture
+def reviewer(project: Project) -> User:
+    user = make_user("Pia Lund")
+    make_member(project, user, Membership.Role.REVIEWER)
+    return user
+
+
+def card(page: Page, generation: Generation) -> Locator:
+    return page.locator(f"#clip-{generation.code}")
+
+
+def numbers(page: Page) -> list[int]:
+    """Return the numbers of the clips in the gallery, in order."""
+    found: list[int] = page.eval_on_selector_all(
+        "#sheet > .clip", "all => all.map(c => Number(c.dataset.n))"
+    )
+    return found
+
+
+def ready(page: Page) -> Page:
+    """Wait until the page's player can play."""
+    page.wait_for_function("() => document.querySelector('#player video')?.readyState >= 2")
+    return page
 
 
 def is_live(url: str) -> bool:

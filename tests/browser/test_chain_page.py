@@ -13,7 +13,7 @@ from studio.previs.shot import SHORT_SIDES_PX
 from studio.services import chains, shots
 from studio.services.shots import NewShot
 from tests.browser.conftest import DESKTOP, PHONE, axe, overflow, soon, still_box
-from tests.factories import make_generation, make_previs, make_project, make_user
+from tests.factories import make_generation, make_previs
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -36,14 +36,9 @@ WATCH = """() => {
 
 
 @pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
+def project(project):
     make_previs()
-    return make_project(owner, name="Nordlys winter film")
+    return project
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from studio.media.encode import VideoWriter
 from studio.models import Comment, Generation, Membership
 from studio.models.generation import State, Verdict
 from studio.services import review
-from tests.browser.conftest import DESKTOP, PHONE, axe, is_live, overflow, soon, still_box
+from tests.browser.conftest import DESKTOP, PHONE, axe, is_live, overflow, ready, soon, still_box
 from tests.factories import (
     SIZES,
     attach_files,
     make_comment,
     make_generation,
     make_member,
-    make_project,
     make_still,
     make_user,
 )
@@ -28,34 +27,12 @@ AT = "document.querySelector('#player video').currentTime"
 
 
 @pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
 def clip(project):
     return make_generation(project, title="Aurora over the fjord", files=True, seconds=4)
 
 
-@pytest.fixture
-def reviewer(project):
-    user = make_user("Pia Lund")
-    make_member(project, user, Membership.Role.REVIEWER)
-    return user
-
-
 def url(generation):
     return f"/clips/{generation.code}/"
-
-
-def ready(page):
-    page.wait_for_function("() => document.querySelector('#player video')?.readyState >= 2")
-    return page
 
 
 def at(page, seconds, within=0.05):

@@ -4,29 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.models import Generation, SavedView, Tag
-from tests.browser.conftest import PHONE, axe, overflow
-from tests.factories import make_comment, make_generation, make_project, make_user
+from tests.browser.conftest import PHONE, axe, numbers, overflow
+from tests.factories import make_comment, make_generation
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
-def url(project):
-    return f"/p/{project.code}/"
-
-
-def numbers(page):
-    return page.eval_on_selector_all("#sheet > .clip", "all => all.map(c => Number(c.dataset.n))")
 
 
 def test_filters_count_search_marks_and_a_view_is_kept(

@@ -13,8 +13,10 @@ from tests.browser.conftest import (
     DESKTOP,
     PHONE,
     axe,
+    card,
     come_to_rest,
     is_live,
+    numbers,
     overflow,
     soon,
     still_box,
@@ -23,32 +25,12 @@ from tests.factories import (
     attach_files,
     make_generation,
     make_member,
-    make_project,
     make_still,
     make_user,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SHAPES = ("21:9", "9:16", "16:9", "1:1", "4:3", "3:4", "9:21")
-
-
-@pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
-def url(project):
-    return f"/p/{project.code}/"
-
-
-def card(page, generation):
-    return page.locator(f"#clip-{generation.code}")
 
 
 def start(generation):
@@ -82,10 +64,6 @@ def finish(generation):
         duration_ms=1000,
         fps=24,
     )
-
-
-def numbers(page):
-    return page.eval_on_selector_all("#sheet > .clip", "all => all.map(c => Number(c.dataset.n))")
 
 
 def shows(page, *wanted):

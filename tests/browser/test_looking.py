@@ -9,25 +9,10 @@ from studio.models.generation import State, Verdict
 from studio.services import review
 from studio.views import light_table
 from tests.browser.conftest import DESKTOP, PHONE, axe, overflow
-from tests.factories import make_generation, make_member, make_project, make_user
+from tests.factories import make_generation, make_member, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 TOUCH = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
-def url(project):
-    return f"/p/{project.code}/"
 
 
 def clips_of(project, count, **fields):

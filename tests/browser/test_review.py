@@ -5,40 +5,18 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from studio.models import Comment, GivenVerdict, Membership
+from studio.models import Comment, GivenVerdict
 from studio.services import review
-from tests.browser.conftest import PHONE, axe, overflow, soon, still_box
-from tests.factories import make_generation, make_member, make_project, make_user
+from tests.browser.conftest import PHONE, axe, overflow, ready, soon, still_box
+from tests.factories import make_generation
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ARROW = {"kind": "arrow", "colour": "blue", "points": [[0.25, 0.25], [0.75, 0.5]]}
 
 
 @pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
 def clip(project):
     return make_generation(project, title="Aurora over the fjord", files=True, seconds=2)
-
-
-@pytest.fixture
-def reviewer(project):
-    user = make_user("Pia Lund")
-    make_member(project, user, Membership.Role.REVIEWER)
-    return user
-
-
-def ready(page):
-    page.wait_for_function("() => document.querySelector('#player video')?.readyState >= 2")
-    return page
 
 
 def test_two_people_judge_one_clip_at_once(open_as, owner, reviewer, clip):

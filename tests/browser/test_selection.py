@@ -10,31 +10,12 @@ from playwright.sync_api import expect
 from studio import lifecycle, tasks
 from studio.models import BulkRun, Collection, Generation, Membership
 from studio.services.gallery import tags
-from tests.browser.conftest import DESKTOP, PHONE, axe, overflow, soon, still_box
+from tests.browser.conftest import DESKTOP, PHONE, axe, card, overflow, soon, still_box
 from tests.bulk import make_clips, press
-from tests.factories import make_generation, make_member, make_project, make_user
+from tests.factories import make_generation, make_member, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 TOUCH = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner, name="Nordlys winter film")
-
-
-@pytest.fixture
-def url(project):
-    return f"/p/{project.code}/"
-
-
-def card(page, clip):
-    return page.locator(f"#clip-{clip.code}")
 
 
 def box(page, clip):

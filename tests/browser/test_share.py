@@ -15,7 +15,7 @@ from studio.services.sharing import making
 from studio.services.sharing.making import Options, Source
 from tests.browser.conftest import DESKTOP, PHONE, Answering, axe, overflow, soon, still_box
 from tests.chromium import watch
-from tests.factories import make_generation, make_project, make_user
+from tests.factories import make_generation
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 THUMB = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
@@ -25,13 +25,7 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture
-def owner(transactional_db):
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def clips(owner):
-    project = make_project(owner, name="Nordlys winter film")
+def clips(project):
     return [make_generation(project, title=title, files=True, seconds=4) for title in TITLES]
 
 
