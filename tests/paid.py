@@ -19,7 +19,6 @@ from studio.models import Generation, Project, ProviderAccount, User
 from studio.models.generation import State
 from studio.services.files import scratch_dir
 from tests.emulator import Emulator
-from tests.factories import make_previs, make_project
 
 MODELS = {
     "apiframe": "luma-ray-2",
@@ -80,12 +79,6 @@ def emulator(settings: LazySettings) -> Iterator[Emulator]:
         settings.MEDIA_HOSTS = frozenset({running.url.partition("://")[2]})
         yield running
         assert running.violations == []
-
-
-@pytest.fixture
-def project(db: None) -> Project:
-    make_previs()
-    return make_project()
 
 
 def account_at(emulator: Emulator, dialect: str, **fields: Any) -> ProviderAccount:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from studio.models import Generation, Membership, Project, ProviderAccount, User
 from studio.models.generation import TERMINAL_STATES
+from tests.factories import make_previs, make_project, make_user
 
 PASSWORD = "correct horse battery"
 
@@ -44,6 +46,25 @@ def make_cast(project_name: str = "Nordlys winter film") -> Cast:
 @pytest.fixture
 def cast(db: None) -> Cast:
     return make_cast()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return make_user("Maja Aas")
+
+
+@pytest.fixture
+def project(owner: User) -> Project:
+    """A project of the owner alone, in a studio that can draw previs."""
+    make_previs()
+    return make_project(owner)
+
+
+@pytest.fixture
+def me(client: Client, owner: User) -> Client:
+    """The test client, signed in as the owner."""
+    client.force_login(owner)
+    return client
 
 
 def make_clip(project: Project, **fields: Any) -> Generation:

@@ -13,7 +13,6 @@ from studio.services import chains
 from tests.factories import (
     make_generation,
     make_member,
-    make_previs,
     make_project,
     make_still,
     make_user,
@@ -21,23 +20,6 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    make_previs()
-    return make_project(owner)
-
-
-@pytest.fixture
-def me(client, owner):
-    client.force_login(owner)
-    return client
 
 
 @pytest.fixture

@@ -16,16 +16,6 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/p/x/?state=re
 
 
 @pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
-
-
-@pytest.fixture
 def ask(client, owner, project):
     client.force_login(owner)
 

@@ -15,23 +15,12 @@ from tests.factories import (
     make_comment,
     make_generation,
     make_member,
-    make_project,
     make_still,
     make_user,
 )
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/clips/x/"}
-
-
-@pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
 
 
 @pytest.fixture
@@ -44,12 +33,6 @@ def reviewer(project):
 @pytest.fixture
 def clip(project):
     return make_generation(project, title="Aurora over the fjord")
-
-
-@pytest.fixture
-def me(client, owner):
-    client.force_login(owner)
-    return client
 
 
 def html_of(client, generation):

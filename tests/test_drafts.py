@@ -12,9 +12,7 @@ from studio.models.generation import State
 from studio.services import drafts
 from studio.services.errors import StudioError
 from studio.services.shots import NewShot
-from tests.paid import account_at, asked, emulator, project
-
-__all__ = ["asked", "emulator", "project"]
+from tests.paid import account_at
 
 
 @pytest.fixture

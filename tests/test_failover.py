@@ -11,9 +11,7 @@ from studio.models.generation import Charged, State
 from studio.services.errors import StudioError
 from studio.services.work import failover
 from tests.factories import make_generation
-from tests.paid import account_at, asked, emulator, project
-
-__all__ = ["asked", "emulator", "project"]
+from tests.paid import account_at
 
 
 @pytest.fixture

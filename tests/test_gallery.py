@@ -20,16 +20,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
-
-
-@pytest.fixture
 def page(client, owner, project):
     client.force_login(owner)
 

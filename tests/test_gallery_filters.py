@@ -23,19 +23,9 @@ from studio.models import (
 from studio.models.generation import Charged, State, Verdict
 from studio.services.gallery import order
 from studio.services.gallery.passing import filtered
-from tests.factories import make_generation, make_member, make_project, make_user
+from tests.factories import make_generation, make_member, make_user
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
 
 
 @pytest.fixture

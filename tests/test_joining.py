@@ -11,20 +11,9 @@ from studio.models import Chain, Generation, ProviderAccount
 from studio.models.generation import State
 from studio.services import chains
 from studio.services.money.offers import offer_value
-from tests.factories import make_generation, make_previs, make_project, make_still, make_user
+from tests.factories import make_generation, make_project, make_still
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    make_previs()
-    return make_project(owner)
 
 
 @pytest.fixture

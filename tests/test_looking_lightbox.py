@@ -16,16 +16,6 @@ PART = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
-
-
-@pytest.fixture
 def look(client, owner, project):
     client.force_login(owner)
 

@@ -20,21 +20,10 @@ KINDS = {
 
 
 @pytest.fixture
-def owner():
-    return make_user()
-
-
-@pytest.fixture
 def made(owner):
     return make_generation(
         make_project(owner, name="Nordlys winter"), files=True, title="Aurora over the fjord"
     )
-
-
-@pytest.fixture
-def me(client, owner):
-    client.force_login(owner)
-    return client
 
 
 def url(made, tail=".mp4"):

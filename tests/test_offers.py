@@ -11,9 +11,8 @@ from studio.providers.catalog import Wish
 from studio.services.money.offers import list_offers
 from studio.services.money.prices import learn_price
 from tests.factories import make_generation
-from tests.paid import account_at, asked, emulator, project
+from tests.paid import account_at
 
-__all__ = ["asked", "emulator", "project"]
 WISH = Wish(prompt="A ridge at dawn", resolution="720p", duration_s=5)
 
 

@@ -15,9 +15,7 @@ from studio.services.doors import open_door
 from studio.services.errors import StudioError
 from studio.services.work import orphans
 from tests.factories import make_generation
-from tests.paid import account_at, asked, emulator, project
-
-__all__ = ["asked", "emulator", "project"]
+from tests.paid import account_at
 
 
 @pytest.fixture

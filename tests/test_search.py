@@ -12,21 +12,11 @@ from studio.models import Comment, Generation, SearchText
 from studio.search.words import read_terms
 from studio.services.gallery import search
 from studio.services.gallery.passing import filtered
-from tests.factories import make_comment, make_generation, make_project, make_user
+from tests.factories import make_comment, make_generation, make_project
 
 pytestmark = pytest.mark.django_db
 on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="FTS5 is SQLite's")
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL's")
-
-
-@pytest.fixture
-def owner():
-    return make_user("Maja Aas")
-
-
-@pytest.fixture
-def project(owner):
-    return make_project(owner)
 
 
 @pytest.fixture
