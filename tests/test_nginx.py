@@ -14,7 +14,7 @@ import httpx
 import pytest
 from django.test import RequestFactory
 
-from studio.proxies import client_address
+from studio.proxies import UNKNOWN_ADDRESS, client_address
 from tests.processes import END_WITHIN_S, ROOT, START_WITHIN_S, StudioProcess, free_port
 
 CONFIGURATION = ROOT / "docs" / "deploy" / "nginx.conf"
@@ -164,6 +164,10 @@ def test_nginx_serves_what_the_studio_allows(front):
         (2, "203.0.113.9, 198.51.100.7, 10.1.1.1", "198.51.100.7"),
         (2, "198.51.100.7", "10.0.0.1"),
         (1, "", "10.0.0.1"),
+        (1, "198.51.100.7:51002", "198.51.100.7"),
+        (1, "[2001:db8::7]:51002", "2001:db8::7"),
+        (1, "2001:db8::7", "2001:db8::7"),
+        (1, "unknown", UNKNOWN_ADDRESS),
     ],
 )
 def test_an_address_is_believed_from_our_own_proxies_only(settings, proxies, said, address):

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from studio.models import User
+from studio.proxies import UNKNOWN_ADDRESS
 from studio.services import people, sessions
 from studio.services.browsers import browser_name
 from tests.people import PASSWORD, make_cast, make_person
@@ -113,7 +114,7 @@ def test_an_address_that_is_none_keeps_nobody_out(address):
     alice = make_person("Alice")
     browser.post("/login/", {"username": alice.email, "password": PASSWORD})
     assert is_in(browser)
-    assert row_of(browser).ip in {address, sessions.UNKNOWN_ADDRESS}
+    assert row_of(browser).ip in {address, UNKNOWN_ADDRESS}
 
 
 # ---- Ending ----------------------------------------------------------------------------

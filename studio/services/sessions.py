@@ -6,7 +6,6 @@ at each request is written here once in a while: no page pays for it, and no pol
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +20,10 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from studio.models import User
-from studio.proxies import client_address
+from studio.proxies import UNKNOWN_ADDRESS, client_address
 from studio.services.browsers import browser_name
 
 SEEN_EVERY_S = 600
-UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 (nothing listens there: the column takes no empty one)
 # In the session: when it was signed in and last used (seconds since 1970), and its key then.
 SINCE, SEEN, KEY = "studio_since", "studio_seen", "studio_session_key"
 
@@ -76,7 +74,7 @@ def _note(request: HttpRequest, user_pk: int) -> None:
     fresh: dict[str, Any] = {
         "user_id": user_pk,
         "last_seen_at": now,
-        "ip": address_of(request),
+        "ip": client_address(request),
         "user_agent": request.headers.get("User-Agent", "")[:200],
     }
     UserSession.objects.update_or_create(
@@ -84,14 +82,6 @@ def _note(request: HttpRequest, user_pk: int) -> None:
         defaults=fresh,
         create_defaults=fresh | {"created_at": since},
     )
-
-
-def address_of(request: HttpRequest) -> str:
-    """Return the address of whoever asks, one the column takes: behind a socket there is none."""
-    try:
-        return str(ipaddress.ip_address(client_address(request)))
-    except ValueError:
-        return UNKNOWN_ADDRESS
 
 
 # ---- The list --------------------------------------------------------------------------

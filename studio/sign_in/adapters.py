@@ -15,7 +15,8 @@ from django.http import HttpRequest, HttpResponse
 
 from studio import vault
 from studio.models import User
-from studio.services import sessions, sso
+from studio.proxies import client_address
+from studio.services import sso
 from studio.services.errors import StudioError
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -38,7 +39,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def get_client_ip(self, request: HttpRequest) -> str:
         # Of a proxy's word as much is believed as elsewhere, and a socket's lack of one is no error.
-        return sessions.address_of(request)
+        return client_address(request)
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """The studio's pages say what happened."""
