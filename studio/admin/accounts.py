@@ -254,8 +254,11 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     def has_delete_permission(
         self, request: HttpRequest, obj: ProviderAccount | None = None
     ) -> bool:
-        # The other accounts would be made again at the next start.
-        if obj is not None and obj.origin != Origin.ADMIN:
+        # The other accounts would be made again at the next start; and what was made with one, or
+        # charged to it, keeps it: it can be disabled.
+        if obj is not None and (
+            obj.origin != Origin.ADMIN or obj.generations.exists() or obj.ledger.exists()
+        ):
             return False
         return super().has_delete_permission(request, obj)
 
@@ -362,10 +365,10 @@ def test_result(account: ProviderAccount) -> str | SafeString:
     works = said.startswith(WORKS)
     words = said.removeprefix(WORKS if works else FAILS).removeprefix(f"{account_name(account)}: ")
     return format_html(
-        '{} {} <span class="quiet">{}</span>',
+        '{} {}<span class="quiet">{}</span>',
         chip("Works" if works else "Failed", "ok" if works else "bad"),
         when(account.tested_at),  # type: ignore[attr-defined]  # annotated
-        words,
+        f": {words}" if words else "",
     )
 
 

@@ -257,6 +257,18 @@ class StudioAdmin(DjangoAdmin[M]):
             context["absolute_url"] = cast(Any, obj).get_absolute_url()
         return response
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        named = {"list_title": self.title} | (extra_context or {})
+        return super().history_view(request, object_id, named)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        named = {"list_title": self.title} | (extra_context or {})
+        return super().delete_view(request, object_id, named)
+
     def heading(self, obj: M) -> str:
         return str(obj)
 

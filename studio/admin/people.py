@@ -33,6 +33,12 @@ from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
 from studio.services import notices, people, sessions, two_factor
 
+# Its list is shown and hidden by Django's style sheet, which wants it.
+WITHOUT_ONE = (
+    "Without a password they sign in by single sign-on alone, and not at all where there is none."
+    '<ul id="id_unusable_warning" class="messagelist"><li class="warning">'
+    "Their password now will be lost.</li></ul>"
+)
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -55,6 +61,8 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # takes no paramete
 
 
 class PersonPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
+    usable_password_help_text = WITHOUT_ONE
+
     def save(self, commit: bool = True) -> User:
         person = cast(User, super().save(commit))
         notices.tell(person, notices.PASSWORD)
@@ -79,8 +87,8 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         "is_active": "May sign in",
         "is_staff": "May enter the control room, and do there what the permissions below allow",
         "is_superuser": "May do everything here without being given each permission",
-        "groups": "Gives the permissions of each group",
-        "user_permissions": "Given to this person alone",
+        "groups": "Gives the permissions of each group.",
+        "user_permissions": "Given to this person alone.",
     }
     form = PersonForm
     add_form = NewPersonForm

@@ -87,9 +87,9 @@ class ShareAdmin(ReadOnlyAdmin[Share]):
     def sees(self, obj: Share) -> str:
         return ", ".join(word for name, word in SHOWS.items() if getattr(obj, name)) or "—"
 
-    @admin.display(description="Password", boolean=True)
-    def has_password(self, obj: Share) -> bool:
-        return bool(obj.password)
+    @admin.display(description="Password")
+    def has_password(self, obj: Share) -> str:
+        return "asked for" if obj.password else "none"
 
     @admin.display(description="Guests")
     def people(self, obj: Share) -> str:

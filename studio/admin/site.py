@@ -72,6 +72,7 @@ class StudioAdminSite(AdminSite):
     site_title = "Ray Studio control room"
     index_title = "Control room"
     site_url = "/"
+    empty_value_display = "—"
 
     # ---- The door ----------------------------------------------------------------------
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
