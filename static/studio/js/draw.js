@@ -175,7 +175,8 @@ document.addEventListener("playhead", ({ detail }) => {
   paint();
 });
 
-// A form that came back with an error brings its drawing; one that was taken brings none.
+// A form that came back with an error brings its drawing; one that was taken brings none, and the
+// clip can be played again.
 export function readDrawing() {
   const field = $("drawing");
   if (!field || !ink()) return;
@@ -187,6 +188,7 @@ export function readDrawing() {
     // Not ours: the server said what is wrong with it.
   }
   shapes = kept;
+  if (!shapes.length) stopDrawing();
   if (shapes.length && $("at-ms").value) atMs = Number($("at-ms").value);
   changed();
 }

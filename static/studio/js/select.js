@@ -80,6 +80,21 @@ function clear() {
   all = anchor = sweep = matches = null;
   show();
 }
+// Gives up the choice, and with it the bar that may have the focus: that goes to a card, or the heading.
+function leave(home) {
+  clear();
+  requestAnimationFrame(() => {
+    if (document.activeElement !== document.body && !bar.contains(document.activeElement)) return;
+    const link = home?.isConnected && home.querySelector("h3 a");
+    (link || document.querySelector("#main h1"))?.focus({ preventScroll: true });
+  });
+}
+// The first card after the chosen ones, which are about to go; else the last before them.
+function beside() {
+  const list = cards();
+  const last = list.findLastIndex(holds);
+  return list.slice(last + 1).find((card) => !holds(card)) ?? list.findLast((card) => !holds(card));
+}
 // From the anchor to this card; what an earlier end of the same range took in is let go.
 function rangeTo(card) {
   const list = cards();
@@ -188,7 +203,7 @@ document.addEventListener("keydown", (event) => {
   const card = focused();
   if (event.key === "Escape" && size()) {
     event.preventDefault();
-    return clear();
+    return leave(cards().find(holds));
   }
   if (!lettersOn() || !card) return;
   // gallery.js has moved the focus by now.
@@ -206,9 +221,7 @@ function freshToken() {
 }
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  const home = focused() ?? cards().find(holds);
-  clear();
-  home?.querySelector("h3 a")?.focus({ preventScroll: true });
+  leave(focused() ?? cards().find(holds));
 });
 form.addEventListener("click", (event) => {
   const button = event.target.closest("button[name=do]");
@@ -219,7 +232,7 @@ form.addEventListener("click", (event) => {
 document.body.addEventListener("bulk", (event) => {
   const { action, run, going } = event.detail;
   if (going) sessionStorage.setItem(RUN, run);
-  if (all || FREES.has(action)) clear();
+  if (all || FREES.has(action)) leave(beside());
 });
 document.body.addEventListener("bulkover", () => sessionStorage.removeItem(RUN));
 

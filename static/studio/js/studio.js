@@ -93,6 +93,16 @@ document.body.addEventListener("htmx:responseError", (event) => {
   const said = event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && event.detail.xhr.responseText;
   trouble(said || "That did not work. Nothing on this page was lost; try again.");
 });
+// A button that is disabled while it asks loses the focus. What stands there afterwards has it back.
+let held = "";
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const at = document.activeElement;
+  if (at.id && event.detail.elt.contains(at)) held = at.id;
+});
+document.addEventListener("focusin", () => (held = ""));
+document.addEventListener("htmx:afterSettle", () => {
+  if (held && document.activeElement === document.body) document.getElementById(held)?.focus({ preventScroll: true });
+});
 // An invalid form comes back with its messages: go to the first field that needs a hand.
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.xhr?.status === 422) $("[aria-invalid=true]", event.target)?.focus();
