@@ -42,3 +42,15 @@ def test_more_than_anybody_counts_is_said_so(client, cast):
     make_clips(cast.project, 105)
     client.force_login(cast.carol)
     assert WAITING.format("99+") in client.get(f"/p/{cast.project.code}/").content.decode()
+
+
+def test_the_page_says_the_number_of_its_tab(client, cast):
+    make_clips(cast.project, 30)
+    client.force_login(cast.carol)
+    for address in ("review/", "review/changes/?since=0"):
+        html = client.get(f"/p/{cast.project.code}/{address}").content.decode()
+        assert '<span role="status">30 waiting</span>' in html, address
+    make_clips(cast.project, 75)
+    html = client.get(f"/p/{cast.project.code}/review/").content.decode()
+    assert '<span role="status">99+ waiting</span>' in html
+    assert WAITING.format("99+") in html
