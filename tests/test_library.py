@@ -44,7 +44,7 @@ def test_prompts_are_listed_once_with_what_came_of_them(client, cast, at):
     page = client.get(f"{at}/library/").content.decode()
     assert page.count("<p>A paper boat</p>") == 1
     assert "2 clips, 1 approved, rated 3.0, last as clip 2" in page
-    assert "0 clips, last as clip 3" in page
+    assert "No finished clip, last as clip 3" in page
     found = client.get(f"{at}/library/?q=boat+paper").content.decode()
     assert "A paper boat" in found
     assert "Fog over pines" not in found
