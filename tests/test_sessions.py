@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -256,6 +256,19 @@ def test_use_is_written_down_once_in_ten_minutes(clock):
     clock(minutes=2)
     here.get("/account/")
     assert row_of(here).last_seen_at > first
+
+
+def test_a_database_that_takes_no_note_keeps_nobody_from_a_page(clock, monkeypatch):
+    here = signed_in(make_person("Alice"))
+    clock(days=1)
+
+    def full(**fields):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(UserSession.objects, "update_or_create", full)
+    seen = here.session[sessions.SEEN]
+    assert is_in(here)
+    assert here.session[sessions.SEEN] == seen
 
 
 def test_a_guest_is_no_row(client):

@@ -6,6 +6,7 @@ at each request is written here once in a while: no page pays for it, and no pol
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -22,6 +23,8 @@ from django.utils.crypto import constant_time_compare
 from studio.models import User
 from studio.proxies import UNKNOWN_ADDRESS, client_address
 from studio.services.browsers import browser_name
+
+logger = logging.getLogger(__name__)
 
 SEEN_EVERY_S = 600
 # In the session: when it was signed in and last used (seconds since 1970), and its key then.
@@ -57,31 +60,37 @@ def note_use(request: HttpRequest) -> None:
         return
     moved = session.get(KEY) != session.session_key
     if moved or now.timestamp() - session.get(SEEN, 0) >= SEEN_EVERY_S:
-        _note(request, int(session[SESSION_KEY]))
+        try:
+            _note(request, int(session[SESSION_KEY]))
+        except DatabaseError as error:
+            # A full disk, or a writer that takes its time: the page is worth more.
+            logger.warning("the use of a session was not noted: %s", error)
 
 
 def _note(request: HttpRequest, user_pk: int) -> None:
     session, now = request.session, timezone.now()
     # Signed in before this was kept: from now on.
-    since = datetime.fromtimestamp(session.setdefault(SINCE, int(now.timestamp())), tz=UTC)
-    # A moment, not a length: whatever else is written to the session does not put it off.
-    unused = now + timedelta(seconds=settings.SESSION_UNUSED_S)
-    session.set_expiry(min(unused, since + timedelta(seconds=settings.SESSION_MOST_S)))
-    if session.get(KEY) != session.session_key:
-        # Django gives a session another key with a new password.
-        UserSession.objects.filter(session_key=session.get(KEY), user=user_pk).delete()
-    session[SEEN], session[KEY] = int(now.timestamp()), session.session_key
+    since = datetime.fromtimestamp(session.get(SINCE, int(now.timestamp())), tz=UTC)
     fresh: dict[str, Any] = {
         "user_id": user_pk,
         "last_seen_at": now,
         "ip": client_address(request),
         "user_agent": request.headers.get("User-Agent", "")[:200],
     }
-    UserSession.objects.update_or_create(
-        session_key=session.session_key,
-        defaults=fresh,
-        create_defaults=fresh | {"created_at": since},
-    )
+    with transaction.atomic():
+        if session.get(KEY) != session.session_key:
+            # Django gives a session another key with a new password.
+            UserSession.objects.filter(session_key=session.get(KEY), user=user_pk).delete()
+        UserSession.objects.update_or_create(
+            session_key=session.session_key,
+            defaults=fresh,
+            create_defaults=fresh | {"created_at": since},
+        )
+    session[SINCE], session[SEEN] = int(since.timestamp()), int(now.timestamp())
+    session[KEY] = session.session_key
+    # A moment, not a length: whatever else is written to the session does not put it off.
+    unused = now + timedelta(seconds=settings.SESSION_UNUSED_S)
+    session.set_expiry(min(unused, since + timedelta(seconds=settings.SESSION_MOST_S)))
 
 
 # ---- The list --------------------------------------------------------------------------
