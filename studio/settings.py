@@ -472,7 +472,7 @@ if DIGEST_HOUR > 23:
 # ---- Words, time, logs -----------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = False
-DATE_FORMAT, TIME_FORMAT, DATETIME_FORMAT = "j F Y", "H:i", "j F Y, H:i"
+FORMAT_MODULE_PATH = "studio.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

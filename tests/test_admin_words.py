@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 
 import pytest
+from axes.models import AccessLog
 
-from studio.models import ProviderAccount, Share
+from studio import ledger
+from studio.models import LedgerEntry, ProviderAccount, Share, SpendRequest
 from studio.services.sharing import making
 from studio.services.sharing.making import Options, Source
+from studio.templatetags.studio_tags import money
 from tests.factories import make_generation, make_project
 from tests.people import make_person
 
@@ -77,3 +81,46 @@ def test_whether_a_share_asks_for_a_password_is_a_word(client, root):
         page = words(client, f"/admin/studio/share/{share.pk}/change/")
         assert f"Password: {word}" in page
         assert "Last visit at: —" in page
+
+
+# ---- Money and moments -----------------------------------------------------------------
+def test_a_request_is_headed_by_dollars_and_shows_what_was_asked(client, root):
+    asked = SpendRequest.objects.create(
+        project=make_project(root),
+        by=root,
+        estimated_microusd=510_000,
+        rule="Over",
+        shot={"prompt": ["A boat"], "concepts": ["push_in", "tilt_up"], "end": [""]},
+        created_at=datetime(2026, 11, 21, 18, 17, tzinfo=UTC),
+    )
+    page = words(client, f"/admin/studio/spendrequest/{asked.pk}/change/")
+    assert "Root asks for $0.51" in page and "micro" not in page
+    assert "&quot;prompt&quot;: &quot;A boat&quot;" in page and "&quot;end" not in page
+
+
+def test_what_was_given_back_is_written_with_its_minus_in_front():
+    assert money(-650_000) == "−$0.65"
+    assert money(-5) == "> −$0.01"
+    assert money(0) == "$0.00"
+
+
+def test_the_ledger_names_accounts_and_months(client, root):
+    account = ProviderAccount.objects.create(provider="aimlapi", label="Team")
+    ledger.reserve(
+        [make_generation(make_project(root), account=account, estimated_microusd=650_000)]
+    )
+    LedgerEntry.objects.update(
+        month=date(2026, 11, 1), at=datetime(2026, 11, 21, 18, 17, tzinfo=UTC)
+    )
+    page = words(client, "/admin/studio/ledgerentry/")
+    assert "AI/ML API (Team)" in page and "November 2026" in page
+    assert "21 November 2026, 18:17" in page
+
+
+def test_sign_ins_name_the_browser(client, root):
+    AccessLog.objects.create(
+        username="root@example.com",
+        ip_address="10.0.0.4",
+        user_agent="Mozilla (X11; Linux) Firefox/9",
+    )
+    assert "Firefox on Linux" in words(client, "/admin/axes/accesslog/")

@@ -14,7 +14,17 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.views.decorators.http import require_POST
 
-from studio.admin.base import ReadOnlyAdmin, chip, dollars, link, moment, signed_in_user, tell, when
+from studio.admin.base import (
+    ReadOnlyAdmin,
+    account_name,
+    chip,
+    dollars,
+    link,
+    moment,
+    signed_in_user,
+    tell,
+    when,
+)
 from studio.admin.filters import when_empty
 from studio.forms.gallery import whole_number
 from studio.http import MAX_PK
@@ -32,7 +42,8 @@ class IntoProjectForm(ActionForm):
 @admin.register(Orphan)
 class OrphanAdmin(ReadOnlyAdmin[Orphan]):
     title = "Unknown jobs"
-    list_display = ("job_id", "account", "said", "standing", "price", "asked", "found", "clip")
+    noun = "unknown job"
+    list_display = ("job_id", "at_account", "said", "standing", "price", "asked", "found", "clip")
     list_filter = (
         "account",
         "status",
@@ -42,13 +53,17 @@ class OrphanAdmin(ReadOnlyAdmin[Orphan]):
     search_fields = ("job_id", "prompt")
     date_hierarchy = "found_at"
     fields = (
-        "job_id", "account", "model", "prompt", "standing", "error", "price", "asked_at",
+        "job_id", "at_account", "model", "prompt", "standing", "error", "price", "asked_at",
         "found_at", "clip", "dismissed_at",
     )  # fmt: skip
     change_list_template = "admin/orphan_list.html"
     action_form = IntoProjectForm
     actions = ("adopt", "dismiss", "recall")
     page_actions = ("dismiss", "recall")
+
+    @admin.display(description="Account", ordering="account")
+    def at_account(self, obj: Orphan) -> str:
+        return account_name(obj.account)
 
     @admin.display(description="Prompt")
     def said(self, obj: Orphan) -> str:

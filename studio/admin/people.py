@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa.models import Authenticator
@@ -32,6 +32,7 @@ from studio.admin.filters import ProjectFilter
 from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
 from studio.services import notices, people, sessions, two_factor
+from studio.services.browsers import browser_name
 
 # Its list is shown and hidden by Django's style sheet, which wants it.
 WITHOUT_ONE = (
@@ -39,6 +40,7 @@ WITHOUT_ONE = (
     '<ul id="id_unusable_warning" class="messagelist"><li class="warning">'
     "Their password now will be lost.</li></ul>"
 )
+A = TypeVar("A", AccessAttempt, AccessLog)
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -376,10 +378,27 @@ class GroupAdmin(auth_admin.GroupAdmin):
         return bool(request.user.is_superuser)
 
 
+class TriedAdmin(ReadOnlyAdmin[A]):
+    """What axes's tables have in common."""
+
+    @admin.display(description="When", ordering="attempt_time")
+    def tried(self, obj: A) -> str | SafeString:
+        return when(obj.attempt_time)
+
+    @admin.display(description="Signed out", ordering="logout_time")
+    def left(self, obj: A) -> str | SafeString:
+        return when(obj.logout_time)
+
+    @admin.display(description="Browser", ordering="user_agent")
+    def browser(self, obj: A) -> str:
+        return browser_name(obj.user_agent)
+
+
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(ReadOnlyAdmin[AccessAttempt]):
+class AccessAttemptAdmin(TriedAdmin[AccessAttempt]):
     title = "Failed sign-ins"
-    list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "user_agent")
+    noun = "failed sign-in"
+    list_display = ("username", "ip_address", "failures_since_start", "tried", "browser")
     search_fields = ("username", "ip_address")
     date_hierarchy = "attempt_time"
     fields = (
@@ -402,9 +421,10 @@ class AccessAttemptAdmin(ReadOnlyAdmin[AccessAttempt]):
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ReadOnlyAdmin[AccessLog]):
+class AccessLogAdmin(TriedAdmin[AccessLog]):
     title = "Sign-ins"
-    list_display = ("username", "ip_address", "attempt_time", "logout_time", "user_agent")
+    noun = "sign-in"
+    list_display = ("username", "ip_address", "tried", "left", "browser")
     search_fields = ("username", "ip_address")
     date_hierarchy = "attempt_time"
     fields = ("username", "ip_address", "attempt_time", "logout_time", "user_agent", "path_info")

@@ -52,9 +52,14 @@ def glyph_parts() -> SafeString:
 
 @register.filter
 def money(microusd: int | None) -> str:
-    """Micro-USD as dollars with two decimals; an amount under a cent shows as < $0.01."""
+    """Micro-USD as dollars with two decimals; an amount under a cent shows as < $0.01.
+
+    What was given back has its minus in front: −$0.65.
+    """
     if microusd is None:
         return ""
+    if microusd < 0:
+        return "> −$0.01" if microusd > -10_000 else f"−{money(-microusd)}"
     if 0 < microusd < 10_000:
         return "< $0.01"
     return f"${microusd / 1_000_000:,.2f}"

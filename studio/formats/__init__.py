@@ -1,0 +1,1 @@
+"""How Django writes dates where nobody says how: as the studio's own pages do."""
