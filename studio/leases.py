@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -78,18 +78,29 @@ def release_work(pk: int, *, token: str, until: datetime | None = None) -> bool:
 @contextmanager
 def kept_lease(pk: int, *, token: str, state: str, seconds: float) -> Iterator[None]:
     """Renew a lease beside the work in this block, for as long as the row is in `state` and ours."""
+
+    def renew() -> bool:
+        return renew_work(pk, token=token, state=state, seconds=seconds)
+
+    with renewed(renew, seconds=seconds, what=f"generation {pk}"):
+        yield
+
+
+@contextmanager
+def renewed(renew: Callable[[], bool], *, seconds: float, what: str) -> Iterator[None]:
+    """Call `renew` four times in `seconds` beside the work in this block, until it returns False."""
     ended = threading.Event()
 
     def keep() -> None:
         while not ended.wait(seconds / 4):
             try:
-                if not renew_work(pk, token=token, state=state, seconds=seconds):
+                if not renew():
                     break
             except DatabaseError:
-                logger.warning("the lease of generation %s was not renewed", pk, exc_info=True)
+                logger.warning("the lease of %s was not renewed", what, exc_info=True)
         connection.close()
 
-    thread = threading.Thread(target=keep, name=f"lease-{pk}", daemon=True)
+    thread = threading.Thread(target=keep, name=f"lease of {what}", daemon=True)
     thread.start()
     try:
         yield

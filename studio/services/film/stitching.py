@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, connection
 from django.db.models import Q
 
 from studio import export_lifecycle
+from studio.leases import renewed
 from studio.media.film import FILM_KINDS
 from studio.media.stitch import Progress, Source, StitchCancelled, StitchReport, stitch_clips
 from studio.media.video import VideoUnreadable
@@ -180,20 +179,10 @@ class _Beat:
 def _kept_lease(export: Export, token: str) -> Iterator[_Beat]:
     """Renew the lease beside the work in this block: writing gigabytes reports nothing."""
     beat = _Beat(export, token)
-    ended = threading.Event()
 
-    def keep_on() -> None:
-        while not ended.wait(LEASE_S / 4) and not beat.lost:
-            try:
-                beat.renew()
-            except DatabaseError:
-                logger.warning("the lease of export %s was not renewed", export.pk, exc_info=True)
-        connection.close()
+    def renew() -> bool:
+        beat.renew()
+        return not beat.lost
 
-    thread = threading.Thread(target=keep_on, name=f"export-{export.pk}", daemon=True)
-    thread.start()
-    try:
+    with renewed(renew, seconds=LEASE_S, what=f"export {export.code}"):
         yield beat
-    finally:
-        ended.set()
-        thread.join()
