@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 CALLS_MOST = {"store_next": 10, "submit_next": 30, "send_webhooks": 2}
 QUEUE_FULL = 60
 # What neither the sweep nor a schedule asks for again.
-ASKED_ONCE = frozenset({"import_archive", "empty_bin"})
+ASKED_ONCE = frozenset({"empty_bin"})
 
 _kept: dict[tuple[str, tuple[Any, ...]], None] | None = None
 

@@ -122,6 +122,12 @@ def note_bulk(**said: Any) -> None:
     happenings.bulk_done(said["run"], said["actor"], undone=said.get("undone", False))
 
 
+@receiver(signals.import_ended)
+@aside
+def note_import(**said: Any) -> None:
+    happenings.import_ended(said["run"])
+
+
 @receiver(signals.spend_asked)
 @aside
 def note_asked(**said: Any) -> None:

@@ -37,6 +37,9 @@ film_made = Signal()
 # run (BulkRun), actor (User). Once it is done; or undone, then with undone=True.
 bulk_done = Signal()
 
+# run (ImportRun). Once, when it is over.
+import_ended = Signal()
+
 # request (SpendRequest), actor (User): it was asked for.
 spend_asked = Signal()
 # request (SpendRequest), actor (User): it was approved or refused.

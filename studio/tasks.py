@@ -10,7 +10,7 @@ from django.utils import timezone
 from studio import sweep as sweeping
 from studio.services import notices
 from studio.services.bulk import runs
-from studio.services.exchange import imports
+from studio.services.exchange import import_runs
 from studio.services.film import stitching
 from studio.services.gallery import bin as bin_
 from studio.services.news import deliveries, digest
@@ -116,8 +116,8 @@ def work_bulk(run_pk: int) -> str:
 
 
 def resume_bulk() -> str:
-    """Go on with actions on many clips whose worker is gone."""
-    return f"{runs.resume_left()} asked for"
+    """Go on with actions on many clips, and with imports, whose worker is gone."""
+    return f"{runs.resume_left()} actions and {import_runs.resume_left()} imports asked for"
 
 
 def clear_up() -> str:
@@ -143,6 +143,12 @@ def stitch_export(export_pk: int) -> str:
     return said
 
 
+def work_import(run_pk: int) -> str:
+    """Bring in what is left of one archive, for a while."""
+    return import_runs.work(run_pk)
+
+
 def import_archive(name: str, by_pk: int, project_pk: int) -> str:
-    """Bring in one archive that was put aside."""
-    return imports.import_stored(name, by_pk, project_pk)
+    """Bring in one archive that the version before put aside."""
+    run = import_runs.adopt(archive=name, by_pk=by_pk, project_pk=project_pk)
+    return import_runs.work(run.pk) if run else "skipped: it was brought in already"

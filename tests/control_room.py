@@ -24,6 +24,7 @@ from studio.models import (
     GenerationEvent,
     GivenVerdict,
     Guest,
+    ImportRun,
     Invite,
     LedgerEntry,
     Orphan,
@@ -130,6 +131,10 @@ def fill(cast: Cast, number: int) -> None:
         project=cast.project, by=cast.bob, action="rate", params={"rating": 4}, total=1, skipped=1
     )
     BulkItem.objects.create(run=run, generation=clip, outcome="skipped", reason="No.")
+    ImportRun.objects.create(
+        project=cast.project, by=cast.bob, file_name="winter.zip", archive="imports/1.zip",
+        total=4, done=1, left_out=1, problems=["It is <b>damaged</b>."],
+    )  # fmt: skip
     make_failure(number)
     task = {"id": "1", "name": "n", "func": "studio.tasks.sweep", "args": ()}
     OrmQ.objects.create(key="studio", payload=SignedPackage.dumps(task), lock=timezone.now())

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 LISTS = (
     "studio/provideraccount", "studio/price", "studio/orphan", "studio/project",
     "studio/generation", "studio/generationevent", "studio/keyframe", "studio/chain",
-    "studio/export", "studio/ledgerentry", "studio/spendrequest", "studio/favouriteprompt", "studio/preset", "studio/blindtest",
+    "studio/export", "studio/importrun", "studio/ledgerentry", "studio/spendrequest", "studio/favouriteprompt", "studio/preset", "studio/blindtest",
     "studio/tag", "studio/collection", "studio/savedview", "studio/bulkrun",
     "studio/comment", "studio/givenverdict", "studio/seen", "studio/share", "studio/guest", "studio/user", "studio/membership",
     "studio/invite", "auth/group", "axes/accessattempt", "axes/accesslog", "django_q/failure",

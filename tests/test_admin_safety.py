@@ -27,6 +27,7 @@ from studio.models import (
     Generation,
     GenerationEvent,
     GivenVerdict,
+    ImportRun,
     LedgerEntry,
     SpendRequest,
     WebhookDelivery,
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.django_db
 
 # What the lifecycle, the ledger and the services own: no form may write any column of these.
 OWNED = (
-    Generation, GenerationEvent, Export, LedgerEntry, SpendRequest, BulkRun, Activity, GivenVerdict,
+    Generation, GenerationEvent, Export, LedgerEntry, SpendRequest, BulkRun, Activity, GivenVerdict, ImportRun,
     Comment, BlindTest, WebhookDelivery, Failure, OrmQ, Schedule,
 )  # fmt: skip
 # The fields a form may write, of every page with a form. A field added to a page is added here

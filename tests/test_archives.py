@@ -10,12 +10,10 @@ import zipfile
 from contextlib import contextmanager
 
 import pytest
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
-from studio import tasks
 from studio.media.zipping import Entry, stream_zip, zip_size
 from studio.models import (
     Chain,
@@ -373,24 +371,6 @@ def test_values_out_of_range_are_named(elsewhere, group, key, value, words):
     with pytest.raises(StudioError) as refused:
         import_archive(data, by=make_user("Bob"))
     assert words in refused.value.message
-
-
-def test_it_is_uploaded_and_brought_in_by_a_worker(elsewhere, django_capture_on_commit_callbacks):
-    bob = make_user("Bob")
-    client = Client()
-    client.force_login(bob)
-    assert "Archive" in client.get("/projects/import/").content.decode()
-    with django_capture_on_commit_callbacks() as asked:
-        response = client.post(
-            "/projects/import/", {"archive": SimpleUploadedFile("a.zip", elsewhere)}
-        )
-    project = Project.objects.get()
-    assert response["Location"] == f"/p/{project.code}/" and len(asked) == 1
-    (name,) = default_storage.listdir("imports")[1]
-    said = tasks.import_archive(f"imports/{name}", bob.pk, project.pk)
-    assert said == "4 clips, 2 stills, 0 problems"
-    assert not default_storage.listdir("imports")[1]
-    assert tasks.import_archive(f"imports/{name}", bob.pk, project.pk).startswith("skipped")
 
 
 def test_a_bad_upload_is_answered_with_the_reason():

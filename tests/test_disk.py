@@ -18,7 +18,7 @@ from PIL import Image
 from studio.models import Chain, Export, Generation, Keyframe, Project, ProviderAccount, Segment
 from studio.models.generation import State
 from studio.services import disk, sample
-from studio.services.exchange.imports import begin_import
+from studio.services.exchange import import_runs
 from studio.services.files import scratch_dir
 from studio.services.film import exports
 from studio.services.film.stitching import stitch_export
@@ -118,7 +118,7 @@ def test_uploads_films_samples_and_imports_are_refused(client, cast, short):
     with pytest.raises(disk.NoRoom):
         sample.make_sample_project(by=cast.bob)
     with pytest.raises(disk.NoRoom):
-        begin_import(file=SimpleUploadedFile("a.zip", b""), by=cast.bob)
+        import_runs.begin(file=SimpleUploadedFile("a.zip", b""), by=cast.bob)
     assert not Keyframe.objects.exists()
     assert not Export.objects.exists()
     assert Project.objects.count() == 1

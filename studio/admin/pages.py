@@ -8,6 +8,7 @@ from studio.admin import (  # noqa: F401
     events,
     finding,
     generations,
+    imports,
     library,
     money,
     news,

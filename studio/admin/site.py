@@ -31,6 +31,7 @@ ROOMS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "studio.keyframe",
             "studio.chain",
             "studio.export",
+            "studio.importrun",
         ),
     ),
     (

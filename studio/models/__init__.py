@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.models.account import Orphan, Price, ProviderAccount, User
 from studio.models.bulk import BulkItem, BulkRun
 from studio.models.chain import Chain, Export, Segment
+from studio.models.exchange import ImportRun
 from studio.models.finding import Collection, CollectionItem, SavedView, SearchText, Tag
 from studio.models.generation import Generation, GenerationEvent
 from studio.models.keyframe import Keyframe
@@ -32,6 +33,7 @@ __all__ = [
     "GenerationEvent",
     "GivenVerdict",
     "Guest",
+    "ImportRun",
     "Invite",
     "Keyframe",
     "LedgerEntry",

@@ -12,13 +12,15 @@ from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 
-from studio.http import StudioRequest, project_for, signed_in
+from studio.http import StudioRequest, project_for, signed_in, wants_partial
 from studio.media.zipping import Entry, stream_zip, zip_size
 from studio.models import Generation, Project
 from studio.services.errors import StudioError
-from studio.services.exchange import archives, imports
+from studio.services.exchange import archives, import_runs
 from studio.services.film import handover
 from studio.views.chain_access import chain_for
+
+MOST_IMPORTS = 10  # shown to whoever asked for them
 
 
 @require_safe
@@ -85,19 +87,20 @@ def _sent(
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def import_project(request: StudioRequest) -> HttpResponse:
-    """Take an archive, check it, and let a worker bring its clips in one after the other."""
+    """Take an archive, check it, and let a worker bring it in; show what became of one's own."""
     error = None
     if request.method == "POST":
         try:
             file = request.FILES.get("archive")
             if file is None:
                 raise StudioError("Choose an archive: a ZIP made by Ray Studio.", field="archive")
-            project, clips = imports.begin_import(file=file, by=request.user)
+            import_runs.begin(file=file, by=request.user)
         except StudioError as refused:
             error = refused
         else:
-            messages.success(
-                request, f"{clips} clip{'' if clips == 1 else 's'} on the way into “{project}”."
-            )
-            return HttpResponseRedirect(project.get_absolute_url())
-    return render(request, "project_import.html", {"error": error}, status=422 if error else 200)
+            return HttpResponseRedirect(request.path)
+    rows = import_runs.latest(request.user, most=MOST_IMPORTS)
+    lines = [{"run": run, "told": "" if run.is_going else import_runs.told(run)} for run in rows]
+    ctx = {"error": error, "lines": lines, "going": any(run.is_going for run in rows)}
+    template = "_imports.html" if wants_partial(request) else "project_import.html"
+    return render(request, template, ctx, status=422 if error else 200)

@@ -1,8 +1,11 @@
-"""Bringing an archive's project into this studio. What is here already is left as it is."""
+"""Bringing an archive's project into this studio. What is here already is left as it is.
+
+Whatever dies in between, doing it again goes on: stills and clips are known by their SHA-256, and
+a code that another project here has becomes one that is the same each time.
+"""
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from django.core.files import File
-from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import models, transaction
 
 from studio import lifecycle
 from studio.media.images import ImageRefused
@@ -30,16 +31,12 @@ from studio.models import (
 )
 from studio.models.generation import Charged, Verdict
 from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
-from studio.queue import enqueue
-from studio.services.disk import check_room
-from studio.services.errors import StudioError
+from studio.services import disk
 from studio.services.exchange.manifests import Archive, Damaged, Record
 from studio.services.files import scratch_file
 from studio.services.keyframes import store_keyframe
 from studio.services.projects import create_project
 from studio.services.work.storing import keep_media
-
-logger = logging.getLogger(__name__)
 
 FOREIGN = "Imported clips"  # the account foreign clips are booked on: no key, switched off
 MOST_COMMENTS = 5000
@@ -47,71 +44,73 @@ MOST_COMMENTS = 5000
 
 @dataclass
 class ImportReport:
-    """What an import did. `problems` are sentences about files that were left out."""
+    """What an import does, noted as it goes. `problems` are sentences about what was left out.
+
+    A run keeps its own in its row (studio.services.exchange.import_runs); this one only counts.
+    """
 
     project: Project
+    done: int = 0  # clips dealt with, in the order of their numbers, by earlier tries too
     clips: int = 0
     known_clips: int = 0
     stills: int = 0
     chains: int = 0
     problems: list[str] = field(default_factory=list)
 
+    def before_file(self) -> None:
+        """Called before each file is read, outside a transaction. What it raises ends this try."""
+
+    def before_row(self) -> None:
+        """Called in the transaction that writes a clip, before its row. What it raises ends this try."""
+
+    def note(
+        self,
+        *,
+        done: int = 0,
+        clips: int = 0,
+        known_clips: int = 0,
+        stills: int = 0,
+        chains: int = 0,
+        problem: str = "",
+    ) -> None:
+        """Add these. A clip that came in is noted in the transaction that writes it."""
+        self.done += done
+        self.clips += clips
+        self.known_clips += known_clips
+        self.stills += stills
+        self.chains += chains
+        if problem:
+            self.problems.append(problem)
+
 
 # ---- Ways in -----------------------------------------------------------------------------------
 
 
-def begin_import(*, file: File[bytes], by: User) -> tuple[Project, int]:
-    """Check an uploaded archive, put it aside and let a worker bring it in.
-
-    Returns its project (made if need be) and how many clips it has. Raises StudioError.
-    """
-    check_room()
-    with Archive(file.file) as archive:  # type: ignore[arg-type]  # any seekable file will do
-        project = _project_of(archive.manifest.record("project"), by)
-        clips = len(archive.clips)
-    file.seek(0)
-    name = default_storage.save(f"imports/{uuid.uuid4().hex}.zip", file)
-    enqueue("import_archive", name, by.pk, project.pk)
-    return project, clips
-
-
-def import_stored(name: str, by_pk: int, project_pk: int) -> str:
-    """Bring in an archive that was put aside. Safe to call twice."""
-    if not default_storage.exists(name):
-        return "skipped: it was brought in already"
-    by, project = User.objects.get(pk=by_pk), Project.objects.get(pk=project_pk)
-    try:
-        with default_storage.open(name, "rb") as file:
-            report = import_archive(file, by=by, project=project)
-    except StudioError as error:
-        logger.warning("import %s refused: %s", name, error.message)
-        return f"refused: {error.message}"
-    finally:
-        default_storage.delete(name)
-    for problem in report.problems:
-        logger.warning("import into %s: %s", project.code, problem)
-    return f"{report.clips} clips, {report.stills} stills, {len(report.problems)} problems"
-
-
 def import_archive(
-    file: IO[bytes] | Path, *, by: User, project: Project | None = None
+    file: IO[bytes] | Path,
+    *,
+    by: User,
+    project: Project | None = None,
+    report: ImportReport | None = None,
 ) -> ImportReport:
     """Bring an archive in, one file after the other; a damaged one is left out and reported.
 
     Without `project` it becomes the project it was: the one here with its code, if this person
-    may add to it, else a new one. Stills and clips are known by their SHA-256, chains by their
-    code, so doing it again adds nothing. Raises StudioError for an archive that cannot be read.
+    may add to it, else a new one. Doing it again adds nothing, and after a crash adds the rest:
+    `report` then says how many clips were dealt with. Raises StudioError for an archive that
+    cannot be read, and NoRoom where the disk is nearly full.
     """
     with Archive(file) as archive:
-        project = project or _project_of(archive.manifest.record("project"), by)
-        work = _Import(archive, project, by)
+        project = project or project_of(archive.manifest.record("project"), by)
+        work = _Import(archive, by, report or ImportReport(project))
         work.bring_stills()
         work.bring_clips()
         work.bring_chains()
         return work.report
 
 
-def _project_of(record: Record, by: User) -> Project:
+def project_of(record: Record, by: User) -> Project:
+    """Return the project of an archive: the one here, if this person may add to it, or a new one."""
     code = record.code("code")
     here = Project.objects.filter(code=code).first() if code else None
     if here is not None:
@@ -138,16 +137,20 @@ def _project_of(record: Record, by: User) -> Project:
 class _Import:
     """One archive being brought into one project."""
 
-    def __init__(self, archive: Archive, project: Project, by: User) -> None:
+    def __init__(self, archive: Archive, by: User, report: ImportReport) -> None:
         self._archive = archive
-        self._project = project
+        self._project = report.project
         self._by = by
         self._stills: dict[uuid.UUID, Keyframe] = {}
         self._clips: dict[uuid.UUID, Generation] = {}
         self._shots: dict[uuid.UUID, uuid.UUID] = {}
-        # Only what was here before counts as known: an archive may hold the same film twice.
-        self._known = {g.sha256: g for g in project.generations.defer("raw_answer") if g.sha256}
-        self.report = ImportReport(project)
+        self._kept_stills = {s.sha256: s for s in self._project.keyframes.all()}
+        here = [g for g in self._project.generations.defer("raw_answer") if g.sha256]
+        self._by_code = {g.code: g for g in here}
+        # An archive may hold the same film twice: what is one of its own clips stands for no other.
+        own = {code for record in archive.clips for code in self._codes(record)}
+        self._by_film = {g.sha256: g for g in here if g.code not in own}
+        self.report = report
 
     def bring_stills(self) -> None:
         for record in self._archive.stills:
@@ -156,8 +159,12 @@ class _Import:
 
     def bring_clips(self) -> None:
         """Bring clips in the order of their numbers, so that what one continues is there before it."""
-        for record in sorted(self._archive.clips, key=lambda r: r.number("number", 0, 2**31 - 1)):
-            with self._forgiving():
+        records = sorted(self._archive.clips, key=lambda r: r.number("number", 0, 2**31 - 1))
+        before = self.report.done
+        for record in records[:before]:
+            self._place(record, self._known(record))
+        for record in records[before:]:
+            with self._forgiving(done=1):
                 self._bring_clip(record)
         for record in self._archive.stills:
             self._link_grabbed(record)
@@ -169,27 +176,31 @@ class _Import:
                 self._bring_chain(record, made)
 
     @contextmanager
-    def _forgiving(self) -> Iterator[None]:
+    def _forgiving(self, done: int = 0) -> Iterator[None]:
         """Go on after one bad file; a full disk or a lost database ends the work."""
         try:
             yield
         except (Damaged, ImageRefused, VideoUnreadable) as error:
-            self.report.problems.append(str(error))
+            if disk.ran_out(error) or disk.is_short():
+                # Not the file's fault, perhaps.
+                raise disk.NoRoom(disk.shortage() or disk.WAS_FULL) from error
+            self.report.note(done=done, problem=str(error))
 
     def _bring_still(self, record: Record) -> None:
         code, digest = record.code("code"), record.text("sha256", 64)
-        still = Keyframe.objects.filter(project=self._project, sha256=digest).first()
+        still = self._kept_stills.get(digest)
         if still is None:
+            self.report.before_file()
+            name = " ".join(record.text("name", 120).split()) or "Still"
             with scratch_file(".image") as path:
                 self._archive.extract(record, path)
                 with path.open("rb") as source:
                     still, new = store_keyframe(
-                        project=self._project, by=self._by, source=source, name="Still"
+                        project=self._project, by=self._by, source=source, name=name
                     )
             if new:
-                name = " ".join(record.text("name", 120).split())
-                Keyframe.objects.filter(pk=still.pk).update(name=name or "Still")
-                self.report.stills += 1
+                Keyframe.objects.filter(pk=still.pk).update(name=name)
+                self.report.note(stills=1)
         if code:
             self._stills[code] = still
 
@@ -203,17 +214,29 @@ class _Import:
             )
 
     def _bring_clip(self, record: Record) -> None:
-        code = record.code("code")
-        known = self._known.get(record.text("sha256", 64))
+        known = self._known(record)
         if known is None:
-            known = self._new_clip(record, code)
-            self.report.clips += 1
+            self.report.before_file()
+            known = self._new_clip(record)
         else:
-            self.report.known_clips += 1
-        if code:
-            self._clips[code] = known
+            self.report.note(done=1, known_clips=1)
+        self._place(record, known)
 
-    def _new_clip(self, record: Record, code: uuid.UUID | None) -> Generation:
+    def _known(self, record: Record) -> Generation | None:
+        """Return the clip this record is of, where an earlier try or somebody else brought it."""
+        film = record.text("sha256", 64)
+        for code in self._codes(record):
+            clip = self._by_code.get(code)
+            if clip is not None and clip.sha256 == film:
+                return clip
+        return self._by_film.get(film)
+
+    def _place(self, record: Record, clip: Generation | None) -> None:
+        code = record.code("code")
+        if code and clip is not None:
+            self._clips[code] = clip
+
+    def _new_clip(self, record: Record) -> Generation:
         clip = Generation(
             project=self._project,
             by=self._by,
@@ -223,17 +246,27 @@ class _Import:
             **self._ends(record),
         )
         clip.provider = clip.account.provider
-        if code and not Generation.objects.filter(code=code).exists():
-            clip.code = code
+        clip.code = _free_code(Generation, self._codes(record))
         clip.shot, clip.take = self._shot(record)
         with scratch_file(".mp4") as path:
             self._archive.extract(record, path)
             media = keep_media(clip, path)
         for name, value in media.items():
             setattr(clip, name, value)
-        lifecycle.import_clip(clip, actor=self._by)
-        self._bring_comments(record, clip)
+        with transaction.atomic():
+            self.report.before_row()
+            lifecycle.import_clip(clip, actor=self._by)
+            self._bring_comments(record, clip)
+            self.report.note(done=1, clips=1)
         return clip
+
+    def _codes(self, record: Record) -> list[uuid.UUID]:
+        """Return the codes a row of this record may have here: its own, and the one beside it.
+
+        The second is for where another project has the first; made of both, it is the same each time.
+        """
+        code = record.code("code")
+        return [code, uuid.uuid5(self._project.code, str(code))] if code else []
 
     def _ends(self, record: Record) -> dict[str, Any]:
         ends: dict[str, Any] = {}
@@ -250,7 +283,8 @@ class _Import:
         was = record.code("shot") or uuid.uuid4()
         if was not in self._shots:
             elsewhere = Generation.objects.filter(shot=was).exclude(project=self._project)
-            self._shots[was] = uuid.uuid4() if elsewhere.exists() else was
+            beside = uuid.uuid5(self._project.code, str(was))
+            self._shots[was] = beside if elsewhere.exists() else was
         shot, take = self._shots[was], record.number("take", 1, 32_000, 1)
         while Generation.objects.filter(shot=shot, take=take).exists():
             take += 1
@@ -269,10 +303,10 @@ class _Import:
             )
 
     def _bring_chain(self, record: Record, made: dict[uuid.UUID, Chain]) -> None:
-        code = record.code("code") or uuid.uuid4()
-        here = Chain.objects.filter(code=code).first()
-        if here is not None and here.project_id == self._project.pk:
-            made[code] = here
+        codes = self._codes(record) or [uuid.uuid4()]
+        here = Chain.objects.filter(code__in=codes, project=self._project).first()
+        if here is not None:
+            made[codes[0]] = here
             return
         title = record.text("title", 120) or "Chain"
         segments = []
@@ -288,6 +322,7 @@ class _Import:
             raise Damaged(f"The chain “{title}” was left out: two segments share a place.")
         with transaction.atomic():
             chain = Chain.objects.create(
+                code=_free_code(Chain, codes),
                 project=self._project,
                 title=title,
                 created_by=self._by,
@@ -295,14 +330,19 @@ class _Import:
                 branched_position=record.number("branched_position", 0, 2**31 - 1, 0)
                 if parent
                 else None,
-                **({} if here else {"code": code}),
             )
             Segment.objects.bulk_create(
                 Segment(chain=chain, position=position, generation=clip)
                 for position, clip in segments
             )
-        made[code] = chain
-        self.report.chains += 1
+        made[codes[0]] = chain
+        self.report.note(chains=1)
+
+
+def _free_code(model: type[models.Model], codes: list[uuid.UUID]) -> uuid.UUID:
+    """Return the first of these that no row has, or a new one."""
+    taken = set(model._default_manager.filter(code__in=codes).values_list("code", flat=True))
+    return next((code for code in codes if code not in taken), uuid.uuid4())
 
 
 def _columns(record: Record) -> dict[str, Any]:

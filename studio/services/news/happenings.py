@@ -20,6 +20,7 @@ from studio.models import (
     Export,
     Generation,
     Guest,
+    ImportRun,
     Notification,
     Project,
     Share,
@@ -317,6 +318,20 @@ def _verdicts_done(run: BulkRun, actor: User, *, undone: bool) -> None:
     if verdict:
         tellings += [(pk, activity, Reason.VERDICT) for pk in makers]
     tell(tellings, but=actor.pk)
+
+
+def import_ended(run: ImportRun) -> None:
+    """Tell who asked for it. Long after the upload it goes on without them: their own news too."""
+    done = run.state == ImportRun.State.DONE
+    activity = record(
+        Kind.BULK,
+        project_id=run.project_id,
+        text=f"{run.by.name}’s import of “{run.file_name}” "
+        + (f"is done: {clips_in_words(run.clips)}" if done else "stopped early"),
+        note=short(run.failure_text),
+        imported=str(run.code),
+    )
+    tell([(run.by_id, activity, Reason.FINISHED if done else Reason.FAILED)])
 
 
 def spend_asked(request: SpendRequest, actor: User) -> None:

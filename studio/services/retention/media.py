@@ -18,14 +18,14 @@ from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.utils import timezone
 
-from studio.models import Export, Generation, Keyframe, Project
+from studio.models import Export, Generation, ImportRun, Keyframe, Project
 from studio.models.generation import TERMINAL_STATES, State
 from studio.services.gallery.bin import FILES
 from studio.services.retention.things import Thing, TooMany
 
 SAFE_AGE = timedelta(days=2)
 FOLDERS = ("clips", "stills", "exports")
-PUT_ASIDE = {"imports": timedelta(days=7), "doctor": timedelta(days=1)}
+PUT_ASIDE = {"imports": SAFE_AGE, "doctor": timedelta(days=1)}
 # So many files without a row, and as many as have one: a database that is not this storage's.
 ALWAYS_FEW = 50
 _CODE = re.compile(r"^\.?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[-.]")
@@ -183,18 +183,25 @@ def missing_files() -> list[Missing]:
 
 
 def put_aside() -> Iterator[Thing]:
-    """Yield archives nobody brought in, and what a killed doctor wrote."""
-    for folder, age in PUT_ASIDE.items():
+    """Yield archives that no import waits for, and what a killed doctor wrote."""
+    for folder in PUT_ASIDE:
         for entry in _entries(folder)[1]:
             name = f"{folder}/{entry}"
-            if not _is_young(name, age):
+            if not _waits(name):
                 with suppress(OSError):
                     yield Thing(name, default_storage.size(name), key=name)
 
 
 def remove_put_aside(thing: Thing) -> bool:
-    if _is_young(thing.name, PUT_ASIDE[thing.name.split("/")[0]]):
+    if _waits(thing.name):
         return False
     with suppress(FileNotFoundError):
         default_storage.delete(thing.name)
     return True
+
+
+def _waits(name: str) -> bool:
+    """Whether it is to be brought in, however old it is, or may just be being uploaded."""
+    if _is_young(name, PUT_ASIDE[name.split("/")[0]]):
+        return True
+    return ImportRun.objects.filter(archive=name, state__in=ImportRun.GOING).exists()
