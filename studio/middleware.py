@@ -9,7 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from studio.services import disk, sessions
-from studio.views.errors import no_room
+from studio.services.outage import is_outage
+from studio.views.errors import away, no_room
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
-class NoRoomMiddleware:
-    """Answers with a sentence where no page of its own says that the disk is full."""
+class TroubleMiddleware:
+    """Answers with a sentence where a page does not say by itself that the disk is full, or that the
+    database does not answer: neither is an error of the studio's."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -53,6 +55,9 @@ class NoRoomMiddleware:
         if disk.ran_out(error):
             logger.error("the disk is full", exc_info=error)
             return no_room(request, disk.shortage() or disk.WAS_FULL)
+        if is_outage(error):
+            logger.error("%s cannot be answered: %s", request.path, error)
+            return away(request)
         return None
 
 

@@ -163,7 +163,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
     "studio.middleware.SignedInMiddleware",
-    "studio.middleware.NoRoomMiddleware",
+    "studio.middleware.TroubleMiddleware",
 ]
 ROOT_URLCONF = "studio.urls"
 WSGI_APPLICATION = "studio.wsgi.application"

@@ -57,7 +57,7 @@ def test_a_crash_shows_a_calm_page_and_no_detail(monkeypatch):
     assert client.get("/", headers=HTMX).content.decode() == errors.BROKEN
 
 
-@pytest.mark.parametrize("template", ["500.html", "403_csrf.html", "400.html"])
+@pytest.mark.parametrize("template", ["500.html", "503.html", "403_csrf.html", "400.html"])
 def test_the_last_pages_need_no_context(template):
     page = render_to_string(template)
     assert 'href="/static/studio/css/studio.css"' in page

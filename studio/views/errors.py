@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 from django.conf import settings
 from django.core.exceptions import (
     DisallowedHost,
@@ -13,10 +16,19 @@ from django.core.exceptions import (
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from studio.services.outage import is_outage
+
+logger = logging.getLogger(__name__)
+
 NOT_HERE = "This is not here any more, or you are not a member of its project."
 FORBIDDEN = "Your role in this project does not reach this far. Ask an owner of it."
 BROKEN = "Something went wrong here. Nothing was lost; try again in a moment."
 UNREADABLE = "What was sent was incomplete or garbled. Nothing was saved; go back and try again."
+AWAY = (
+    "The studio’s database does not answer just now. Try again in a moment: nothing is sent to a "
+    "provider twice by that."
+)
+AWAY_FOR_S = 5
 STALE = "This page was open too long. Reload it and try again."
 
 
@@ -61,7 +73,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if is_outage(sys.exc_info()[1]):
+        return away(request)
     return _answer(request, "500.html", BROKEN, 500)
+
+
+def away(request: HttpRequest) -> HttpResponse:
+    """Answer 503: the database or Redis does not answer, as while it is started again."""
+    response = _answer(request, "503.html", AWAY, 503)
+    response.headers["Retry-After"] = str(AWAY_FOR_S)
+    return response
 
 
 def no_room(request: HttpRequest, sentence: str) -> HttpResponse:
