@@ -124,3 +124,14 @@ def test_sign_ins_name_the_browser(client, root):
         user_agent="Mozilla (X11; Linux) Firefox/9",
     )
     assert "Firefox on Linux" in words(client, "/admin/axes/accesslog/")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [("user", "Active"), ("export", "Made"), ("generationevent", "To"), ("keyframe", "Kind")],
+)
+def test_filters_are_headed_as_the_columns_are(client, root, path, title):
+    make_generation(make_project(root))
+    html = client.get(f"/admin/studio/{path}/").content.decode()
+    assert f'data-title="{title}"' in html
+    assert not re.search('data-title="(Is |[^"]+ at|superuser)', html, re.I)

@@ -128,6 +128,18 @@ class DollarsField(forms.DecimalField):
             return True
 
 
+# Column -> what its filter is headed with, where the column's own name is not a word.
+FILTER_TITLES = {
+    "created_at": "Made",
+    "at": "When",
+    "old": "From",
+    "new": "To",
+    "started": "Begun",
+    "func": "Task",
+    "content_type": "Kind",
+}
+
+
 # ---- Pages -----------------------------------------------------------------------------
 class StudioAdmin(DjangoAdmin[M]):
     """A page of the control room.
@@ -194,6 +206,14 @@ class StudioAdmin(DjangoAdmin[M]):
     ) -> HttpResponse:
         own = {"title": self.title} if self.title else {}
         return super().changelist_view(request, own | (extra_context or {}))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Head the filters with the words of the columns and the form."""
+        found = super().get_changelist_instance(request)
+        for spec in found.filter_specs:
+            name = getattr(spec, "field_path", "")
+            spec.title = self.labels.get(name) or FILTER_TITLES.get(name, spec.title)
+        return found
 
     def get_form(
         self, request: HttpRequest, obj: M | None = None, change: bool = False, **kwargs: Any
