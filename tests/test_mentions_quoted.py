@@ -71,6 +71,14 @@ def test_archives_and_editing_programs_get_the_name(cast, clip, django_assert_nu
     assert [one["text"] for said in manifest["clips"] for one in said["comments"]] == [SAID] * 4
 
 
+def test_a_line_of_an_older_version_says_the_name_too(cast, clip):
+    said = speak(cast, clip)
+    Activity.objects.update(text=said.text)
+    days, _ = feed.page(cast.project, feed.Narrowed(), None)
+    assert days[0].lines[0].quote == SAID
+    assert notifications.notes(cast.bob)[0].line.quote == SAID
+
+
 def test_who_types_a_key_learns_no_name(cast, clip):
     said = speak(cast, clip, f"@{{{cast.alice.pk}}} hello")
     assert words_of(said) == "@someone hello"

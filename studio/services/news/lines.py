@@ -9,6 +9,8 @@ from datetime import timedelta
 from django.db.models import QuerySet
 
 from studio.models import Activity, Generation
+from studio.services.news.activity import short
+from studio.services.review.mentions import TOKEN, words_of
 from studio.templatetags.studio_tags import timecode
 
 Kind = Activity.Kind
@@ -208,14 +210,21 @@ def _comment(line: Line) -> Line:
     row = line.newest
     verb = "replied on" if row.data.get("reply") else "commented on"
     at = f" at {timecode(row.comment.at_ms)}" if row.comment and row.comment.at_ms else ""
-    return replace(line, verb=verb, subject=_title(row), tail=at, quote=row.text)
+    return replace(line, verb=verb, subject=_title(row), tail=at, quote=_quoted(row))
 
 
 def _verdict(line: Line) -> Line:
     verb = VERDICTS.get(line.newest.data.get("verdict", ""), TAKEN_BACK)
     if line.count > 1:
         return replace(line, verb=f"{verb} {clips_in_words(line.count)}", quote=line.newest.text)
-    return replace(line, verb=verb, subject=_title(line.newest), quote=line.newest.text)
+    return replace(line, verb=verb, subject=_title(line.newest), quote=_quoted(line.newest))
+
+
+def _quoted(row: Activity) -> str:
+    # Lines written by older versions hold keys where there were mentions.
+    if row.comment is not None and TOKEN.search(row.text):
+        return short(words_of(row.comment))
+    return row.text
 
 
 def _bulk(line: Line) -> Line:
