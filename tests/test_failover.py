@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
 
-from studio.models import Generation, Price, ProviderAccount
+from studio.models import Generation, Price, Project, ProviderAccount
 from studio.models.generation import Charged, State
 from studio.services.errors import StudioError
-from studio.services.work import failover
+from studio.services.work import failover, recovery
 from tests.factories import make_generation
 from tests.paid import account_at
 
@@ -121,3 +124,124 @@ def test_an_account_that_failed_it_once_is_not_asked_again(failed, emulator):
     made.refresh_from_db()
     assert failover.next_offer(made) is None
     ProviderAccount.objects.filter(provider="apiframe").update(enabled=False)
+
+
+# ---- A task that was lost ----------------------------------------------------------------------
+
+
+def allow(failed, most: int = 10_000_000, *, minutes_ago: float = 4.0) -> None:
+    failed.project.failover_microusd = most
+    failed.project.save(update_fields=["failover_microusd"])
+    then = timezone.now() - timedelta(minutes=minutes_ago)
+    Generation.objects.filter(pk=failed.pk).update(finished_at=then)
+    failed.refresh_from_db()
+
+
+def lost(asked) -> int:
+    """How often the next look after stuck shots asks for a take-over."""
+    asked.clear()
+    recovery.revive()
+    return asked.count("fail_over")
+
+
+def pass_time(failed) -> None:
+    """Let the pause before the next question be over, if it is one of this minute."""
+    soon = Generation.objects.filter(next_poll_at__lt=timezone.now() + timedelta(minutes=5))
+    soon.update(next_poll_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_a_lost_take_over_is_asked_for_again(failed, asked):
+    allow(failed)
+    assert lost(asked) == 1
+    assert lost(asked) == 0, "it was asked for just now"
+    pass_time(failed)
+    assert lost(asked) == 1, "that one was lost too"
+    asked.run("fail_over")
+    fresh = Generation.objects.get(retry_of=failed)
+    assert fresh.provider == "apiframe"
+    pass_time(failed)
+    assert lost(asked) == 0
+    assert failover.fail_over_by_itself(failed.pk).startswith("skipped")
+    assert Generation.objects.count() == 2
+
+
+def test_the_first_question_gets_its_time(failed, asked):
+    allow(failed, minutes_ago=0.1)
+    assert lost(asked) == 0
+
+
+def test_what_was_answered_once_is_not_asked_again(failed, asked):
+    allow(failed, most=0)
+    price("apiframe", "luma-ray-2", 1_000_000)
+    price("apiframe", "luma-ray-flash-2", 1_000_000)
+    assert lost(asked) == 1
+    asked.run("fail_over")
+    assert Generation.objects.count() == 1, "it is dearer than allowed"
+    pass_time(failed)
+    assert lost(asked) == 0
+
+
+def test_allowing_it_later_sends_nothing_on_that_was_answered(failed, asked):
+    assert automatic(failed, None).startswith("skipped")
+    allow(failed)
+    assert lost(asked) == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"charged": Charged.YES},
+        {"charged": Charged.UNKNOWN},
+        {"failure_code": "moderation"},
+        {"archived_at": timezone.now()},
+        {"finished_at": timezone.now() - timedelta(hours=2)},
+        {"created_at": timezone.now() - timedelta(days=2)},
+        {"provider": "previs"},
+    ],
+)
+def test_only_what_may_be_taken_over_is_asked_for(failed, asked, fields):
+    allow(failed)
+    Generation.objects.filter(pk=failed.pk).update(**fields)
+    assert lost(asked) == 0
+
+
+def test_in_an_archived_project_nothing_is_asked_for(failed, asked):
+    allow(failed)
+    Project.objects.update(archived_at=timezone.now())
+    assert lost(asked) == 0
+
+
+def test_what_somebody_tried_again_is_not_sent_on_as_well(failed, asked):
+    allow(failed)
+    fresh = make_generation(failed.project, shot=failed.shot, take=2, state=State.QUEUED)
+    assert lost(asked) == 1
+    asked.run("fail_over")
+    assert set(Generation.objects.all()) == {failed, fresh}
+
+
+def test_a_sisters_take_over_stands_in_nobodys_way(failed, asked):
+    """Two takes asked for at once, both failed: each goes on elsewhere."""
+    fields = ("account", "model", "resolution", "state", "failure_code", "charged")
+    sister = make_generation(
+        failed.project, shot=failed.shot, take=2, estimated_microusd=710_000,
+        **{name: getattr(failed, name) for name in fields},
+    )  # fmt: skip
+    allow(failed)
+    asked_for = failed.finished_at - timedelta(minutes=1)
+    Generation.objects.update(created_at=asked_for, finished_at=failed.finished_at)
+    for shot in (failed, sister):
+        assert failover.fail_over_by_itself(shot.pk).startswith("goes on"), shot
+    assert Generation.objects.filter(shot=failed.shot).count() == 4
+
+
+def test_a_take_over_happens_whole_or_not_at_all(failed, asked, monkeypatch):
+    allow(failed)
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(failover.lifecycle, "touch", away)
+        failover.fail_over_by_itself(failed.pk)
+    assert Generation.objects.count() == 1
+    assert lost(asked) == 1
+
+
+def away(*args, **options):
+    raise OperationalError("the connection is lost")

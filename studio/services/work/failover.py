@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import replace
+from datetime import datetime, timedelta
 
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from studio import lifecycle
 from studio.models import Generation, Project, User
-from studio.models.generation import State
+from studio.models.generation import Charged, State
+from studio.queue import enqueue
 from studio.services.errors import StudioError
 from studio.services.money.offers import Offer, list_offers
 from studio.services.shots import create_shots, same_shot
@@ -23,6 +27,12 @@ PASSABLE = frozenset(
     {"capacity", "timeout", "no_media", "other", "credit", "key", "refused", "expired", "end"}
 )
 MOST_HOPS = 2  # further providers tried by itself after the first
+# The task of a failed shot may be lost: then it is asked for again, until it was answered once.
+ASK_FIRST = timedelta(seconds=30)
+ASK_AGAIN = timedelta(minutes=1)
+ASK_FOR = timedelta(hours=1)
+OLDEST = timedelta(days=1)  # when it was asked for: bounds what the sweep reads
+AT_A_TIME = 200
 
 
 def can_fail_over(generation: Generation) -> bool:
@@ -79,6 +89,40 @@ def fail_over(
 
 def fail_over_by_itself(generation_pk: int) -> str:
     """Take over a failed shot where its project allows it. Safe to call twice: the token is derived."""
+    said = _take_over(generation_pk)
+    # Whatever the answer, it is given. Of a row that has ended, this column plans nothing else.
+    Generation.objects.filter(pk=generation_pk, state=State.FAILED).update(
+        next_poll_at=timezone.now() + ASK_FOR
+    )
+    return said
+
+
+def ask_again(now: datetime) -> int:
+    """Ask for what was failed lately and never answered: its task was lost. Returns how many."""
+    # The projects first: each one's shots of the last day are read from an index.
+    allowing = Project.objects.active().filter(failover_microusd__isnull=False)
+    projects = list(allowing.values_list("pk", flat=True))
+    if not projects:
+        return 0
+    due = Generation.objects.filter(Q(next_poll_at=None) | Q(next_poll_at__lte=now))
+    lost = due.filter(
+        project__in=projects,
+        archived_at=None,
+        state=State.FAILED,
+        created_at__gt=now - OLDEST,
+        finished_at__range=(now - ASK_FOR, now - ASK_FIRST),
+        charged=Charged.NO,
+        failure_code__in=sorted(PASSABLE),
+    ).exclude(provider="previs")
+    asked = 0
+    for pk in lost.order_by("finished_at").values_list("pk", flat=True)[:AT_A_TIME]:
+        if due.filter(pk=pk, state=State.FAILED).update(next_poll_at=now + ASK_AGAIN):
+            enqueue("fail_over", pk)
+            asked += 1
+    return asked
+
+
+def _take_over(generation_pk: int) -> str:
     generation = Generation.objects.select_related(
         "project",
         "by",
@@ -91,7 +135,7 @@ def fail_over_by_itself(generation_pk: int) -> str:
     project: Project = generation.project
     if project.failover_microusd is None or not can_fail_over(generation):
         return "skipped: not allowed, or not that kind of failure"
-    if generation.charged not in ("no",):
+    if generation.charged != Charged.NO:
         return "skipped: it was charged, or that is not known"
     hops = Generation.objects.filter(shot=generation.shot, retry_of__isnull=False).count()
     offer = next_offer(generation)
@@ -102,10 +146,25 @@ def fail_over_by_itself(generation_pk: int) -> str:
         return f"skipped: {offer.name} is dearer than the project allows"
     token = uuid.uuid5(generation.idempotency_key, "failover")
     try:
-        fresh = fail_over(
-            generation=generation, by=generation.by, offer_value=offer.value, request_token=token
-        )
+        with transaction.atomic():
+            # Whoever tries it again takes the project's row too: of two, one sees the other's take.
+            Project.objects.select_for_update().get(pk=project.pk)
+            if _tried_since(generation):
+                return "skipped: it was tried again"
+            fresh = fail_over(
+                generation=generation,
+                by=generation.by,
+                offer_value=offer.value,
+                request_token=token,
+            )
     except StudioError as error:
         return f"skipped: {error.message}"
     logger.info("clip %s goes on as %s at %s", generation.code, fresh.code, offer.spec.provider)
     return f"goes on at {offer.name}"
+
+
+def _tried_since(generation: Generation) -> bool:
+    """Whether somebody has made another take of it since it failed. Sisters' take-overs are none."""
+    later = Generation.objects.filter(shot=generation.shot, take__gt=generation.take)
+    since = Q(created_at__gt=generation.finished_at, retry_of=None)
+    return later.filter(Q(retry_of=generation) | since).exists()

@@ -20,7 +20,7 @@ from studio.queue import call_for, enqueue
 from studio.services.files import scratch_dir
 from studio.services.film.exports import revive_exports
 from studio.services.sketches import tidy_sketches
-from studio.services.work import rendering, storing
+from studio.services.work import failover, rendering, storing
 from studio.services.work.line import sendable, sends_left
 from studio.services.work.outcomes import MEDIA_GRACE, QUEUE_DEADLINE, follow_up
 
@@ -44,6 +44,7 @@ def revive() -> int:
     ]:
         touched += _give_up_storing(generation)
     touched += fetch_clips(now) + notice_deadlines(now)
+    touched += failover.ask_again(now)
     return touched + revive_exports() + release_followers() + fill_places()
 
 
