@@ -19,20 +19,26 @@ import django
 
 django.setup()
 
+from django.core.files.storage import default_storage  # noqa: E402
+from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.db.models import Q  # noqa: E402
 from django.utils import timezone  # noqa: E402
-from django_q.brokers import get_broker  # noqa: E402
+from django_q.brokers import Broker, get_broker  # noqa: E402
 from django_q.signing import SignedPackage  # noqa: E402
 
 from studio import lifecycle, sweep, tasks  # noqa: E402
 from studio.media import download  # noqa: E402
-from studio.models import Generation, Project, ProviderAccount, User  # noqa: E402
+from studio.media.zipping import stream_zip  # noqa: E402
+from studio.models import Generation, ImportRun, Project, ProviderAccount, User  # noqa: E402
 from studio.models.generation import TERMINAL_STATES, State  # noqa: E402
 from studio.services.accounts import ensure_accounts  # noqa: E402
 from studio.services.doors import open_door  # noqa: E402
+from studio.services.exchange import import_runs  # noqa: E402
+from studio.services.exchange.archives import project_entries  # noqa: E402
 from studio.services.work import outcomes, rendering, storing, submitting  # noqa: E402
+from tests.factories import make_generation, make_project  # noqa: E402
 from tests.hurry import hurry  # noqa: E402
 
 MODELS = {
@@ -53,6 +59,16 @@ def die_at(owner: object, name: str) -> Callable[[], None]:
     return lambda: setattr(owner, name, die)
 
 
+def die_at_the_third(owner: object, name: str) -> None:
+    call, calls = getattr(owner, name), []
+
+    def third(*args: object, **options: object) -> object:
+        calls.append(name)
+        return die() if len(calls) == 3 else call(*args, **options)
+
+    setattr(owner, name, third)
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "before the claim": die_at(lifecycle, "claim_submit"),
     "after the claim": die_at(submitting, "build_request"),
@@ -63,6 +79,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "while making the poster": die_at(storing, "make_poster"),
     "before the end is written": die_at(lifecycle, "mark_succeeded"),
     "in the middle of a render": die_at(rendering, "renew_work"),
+    "in the middle of an import": lambda: die_at_the_third(lifecycle, "import_clip"),
 }
 
 
@@ -83,6 +100,40 @@ def make(name: str, provider: str, base_url: str, key: str) -> int:
     )  # fmt: skip
     lifecycle.create([shot], actor=owner)
     return shot.pk
+
+
+def make_import(clips: int) -> int:
+    """Upload a project of so many clips as somebody who is no member of it; return the run's pk."""
+    project = make_project(User.objects.create_user("o@example.com", "pw", name="Owner"))
+    for seconds in range(1, clips + 1):
+        make_generation(project, files=True, seconds=seconds)
+    data = b"".join(stream_zip(project_entries(project)[1]))
+    by = User.objects.create_user("i@example.com", "pw", name="Importer")
+    return import_runs.begin(file=SimpleUploadedFile("a.zip", data), by=by).pk
+
+
+def import_until(point: str, pk: int) -> None:
+    """Bring an archive in, and die at the point."""
+    POINTS[point]()
+    tasks.work_import(pk)
+
+
+def finish_import(pk: int, until_s: float) -> dict[str, Any]:
+    """Be a fresh worker with its schedule, until the import is over; return how it ended."""
+    broker = get_broker()
+    until = time.monotonic() + until_s
+    while time.monotonic() < until and ImportRun.objects.get(pk=pk).is_going:
+        run_queued(broker)
+        tasks.resume_bulk()
+        time.sleep(0.1)
+    run = ImportRun.objects.select_related("project").get(pk=pk)
+    clips = run.project.generations.order_by("number")
+    return {
+        "state": run.state, "told": import_runs.told(run), "clips": run.clips,
+        "archive": default_storage.exists(run.archive),
+        "numbers": [clip.number for clip in clips],
+        "whole": all(clip.clip.size == clip.size_bytes for clip in clips),
+    }  # fmt: skip
 
 
 def live_until(point: str, pk: int) -> None:
@@ -116,12 +167,7 @@ def work(until_s: float) -> list[dict[str, Any]]:
     broker.ping()
     until = time.monotonic() + until_s
     while time.monotonic() < until and _moving():
-        for job in broker.dequeue() or ():
-            task = SignedPackage.loads(job[1])
-            name = task["func"].removeprefix("studio.tasks.")
-            broker.acknowledge(job[0])
-            if name != "sweep":
-                getattr(tasks, name)(*task["args"])
+        run_queued(broker)
         if broker.queue_size() == 0:
             sweep.run_slice(0.6, linger_s=0)
     return [
@@ -133,6 +179,16 @@ def work(until_s: float) -> list[dict[str, Any]]:
         }
         for row in Generation.objects.order_by("pk")
     ]  # fmt: skip
+
+
+def run_queued(broker: Broker) -> None:
+    """Run what the broker hands out next, but for sweeps."""
+    for job in broker.dequeue() or ():
+        task = SignedPackage.loads(job[1])
+        name = task["func"].removeprefix("studio.tasks.")
+        broker.acknowledge(job[0])
+        if name != "sweep":
+            getattr(tasks, name)(*task["args"])
 
 
 def _moving() -> bool:
@@ -171,6 +227,13 @@ def main() -> None:
             case "live":
                 pid = in_fork(lambda: live_until(**command))  # noqa: B023 (forked at once)
                 print(json.dumps({"pid": pid}), flush=True)
+            case "make import":
+                print(json.dumps({"pk": make_import(**command)}), flush=True)
+                continue
+            case "import":
+                pid = in_fork(lambda: import_until(**command))  # noqa: B023
+            case "finish import":
+                pid = in_fork(lambda: finish_import(**command))  # noqa: B023
             case "work":
                 pid = in_fork(lambda: work(**command))  # noqa: B023
         _, status = os.waitpid(pid, 0)

@@ -11,6 +11,7 @@ from studio import sweep
 from studio.media.download import download_video
 from studio.providers.registry import make_provider
 from studio.services import doors
+from studio.services.exchange import import_runs
 from studio.services.work import line, outcomes, reconcile, recovery, rendering, storing, submitting
 
 SHORT: tuple[tuple[object, str, object], ...] = (
@@ -21,6 +22,8 @@ SHORT: tuple[tuple[object, str, object], ...] = (
     (rendering, "ASK_AGAIN", timedelta(seconds=1)),
     (rendering, "BEAT_S", 0.05),
     (outcomes, "FIRST_POLL", timedelta(seconds=0.2)),
+    (import_runs, "LEASE", timedelta(seconds=1)),
+    (import_runs, "ASK_AGAIN", timedelta(seconds=1)),
     (sweep, "PACES", ((timedelta(seconds=60), 0.3),)),
     (sweep, "LEASE_S", 1.5),
     (sweep, "CARE_EVERY_S", 0.4),

@@ -10,7 +10,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 from django_q.models import Schedule
 
-from studio.models import Export, Generation, ProviderAccount
+from studio.models import Export, Generation, ImportRun, ProviderAccount
 from studio.models.generation import ACTIVE_STATES
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def follow_clock() -> timedelta:
     plans = (
         (active, ("next_poll_at", "lease_until", "submitted_at")),
         (Export.objects.all(), ("lease_until",)),
+        (ImportRun.objects.filter(state__in=ImportRun.GOING), ("lease_until",)),
         (ProviderAccount.objects.all(), ("paused_until", "sweep_until")),
         (Schedule.objects.all(), ("next_run",)),
     )
