@@ -70,6 +70,23 @@ def sound(page):
     assert overflow(page) == 0
 
 
+def test_a_guest_who_works_by_keys_stays_where_they_were(visit, owner, clips):
+    _, path = link_to(clips, owner, may_decide=True)
+    page = visit(f"{path}clips/{clips[0].code}/")
+    ready(page)
+    page.locator("#say").fill("Lower the ridge")
+    page.locator("#say-it").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Your name").fill("Ida")
+    page.keyboard.press("Enter")
+    expect(page.locator("#comment-list")).to_contain_text("Lower the ridge")
+    expect(page.locator("#say-it")).to_be_focused()
+    page.locator("#ask-changes").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#ask-changes")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#ask-changes")).to_be_focused()
+
+
 def test_a_client_with_a_phone_sees_says_decides_saves_and_is_shut_out(
     visit, owner, clips, console_errors
 ):

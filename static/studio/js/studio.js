@@ -93,16 +93,23 @@ document.body.addEventListener("htmx:responseError", (event) => {
   const said = event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && event.detail.xhr.responseText;
   trouble(said || "That did not work. Nothing on this page was lost; try again.");
 });
-// A button that is disabled while it asks loses the focus. What stands there afterwards has it back.
+// A button that is disabled while it asks, or is swapped, loses the focus. What stands there afterwards
+// has it back, even if a dialog asked something in between.
 let held = "";
 document.addEventListener("htmx:beforeRequest", (event) => {
   const at = document.activeElement;
-  if (at.id && event.detail.elt.contains(at)) held = at.id;
+  const asks = event.detail.elt.contains(at) || at.form === event.detail.elt;
+  if (at.id && asks && !at.closest("dialog")) held = at.id;
 });
-document.addEventListener("focusin", () => (held = ""));
-document.addEventListener("htmx:afterSettle", () => {
-  if (held && document.activeElement === document.body) document.getElementById(held)?.focus({ preventScroll: true });
-});
+document.addEventListener("focusin", ({ target }) => target.id === held || target.closest("dialog") || (held = ""));
+document.addEventListener("pointerdown", ({ target }) => target.closest("dialog") || (held = ""), true);
+function giveBack() {
+  const at = document.activeElement;
+  const nowhere = at === document.body || at.closest("dialog:not([open])");
+  if (held && nowhere) document.getElementById(held)?.focus({ preventScroll: true });
+}
+document.addEventListener("htmx:afterSettle", giveBack);
+document.addEventListener("close", giveBack, true);
 // An invalid form comes back with its messages: go to the first field that needs a hand.
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.xhr?.status === 422) $("[aria-invalid=true]", event.target)?.focus();
