@@ -115,7 +115,7 @@ def test_a_refusal_is_said_on_the_page_and_to_whoever_asked(client, elsewhere, b
     asked.run("work_import")
     page = client.get("/projects/import/").content.decode()
     assert "duration_s is 0; it must be a whole number from 1 to 3,600." in page
-    assert "2 clips and 2 stills came in. To get the rest, import the archive again" in page
+    assert "2 clips and 2 stills came in." in page
     note = Notification.objects.get(user=bob)
     assert note.reason == "failed" and "duration_s is 0" in note.activity.data["note"]
     assert not put_aside()
@@ -323,7 +323,7 @@ def test_what_breaks_says_so(elsewhere, bob, asked, monkeypatch):
 
     monkeypatch.setattr(imports, "keep_media", oops)
     run = upload(bob, elsewhere)
-    assert tasks.work_import(run.pk).startswith("Something went wrong in the studio. 2 stills")
+    assert tasks.work_import(run.pk).startswith("Something went wrong in the studio.")
     assert again(run).state == "failed"
 
 
@@ -382,7 +382,7 @@ def test_a_storage_that_fails_is_tried_again_some_times(elsewhere, bob, asked, m
     for _ in range(import_runs.MOST_ATTEMPTS):
         assert tasks.work_import(run.pk).startswith("waits") and put_aside()
     tasks.work_import(run.pk)
-    assert again(run).failure_text == "The archive could not be read, again and again."
+    assert again(run).failure_text == import_runs.UNREADABLE
 
 
 # ---- What ends it ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from studio.admin.base import ReadOnlyAdmin, chip, link, moment, tell
 from studio.admin.filters import ProjectFilter
 from studio.models import ImportRun
 from studio.services.exchange import import_runs
+from studio.services.news.lines import clips_in_words
 
 TONES = {"done": "ok", "running": "run", "queued": "wait", "failed": "bad"}
 
@@ -36,7 +37,7 @@ class ImportRunAdmin(ReadOnlyAdmin[ImportRun]):
     code_columns = ("code",)
     ordering = ("-created_at", "-pk")
     fields = (
-        "file_name", "standing", "says", "project_link", "clips_of", "clips", "known", "stills",
+        "file_name", "standing", "says", "project_link", "clips_of", "came_in", "here_before",
         "left_out", "sentences", "who", "made_at", "ended", "attempts", "lease", "archive", "code",
     )  # fmt: skip
     actions = ("resume",)
@@ -50,9 +51,17 @@ class ImportRunAdmin(ReadOnlyAdmin[ImportRun]):
     def project_link(self, obj: ImportRun) -> str | SafeString:
         return link(obj.project)
 
-    @admin.display(description="Clips", ordering="total")
+    @admin.display(description="Clips done", ordering="total")
     def clips_of(self, obj: ImportRun) -> str:
         return f"{obj.done} of {obj.total}"
+
+    @admin.display(description="Came in")
+    def came_in(self, obj: ImportRun) -> str:
+        return f"{clips_in_words(obj.clips)}, {obj.stills} still{'' if obj.stills == 1 else 's'}"
+
+    @admin.display(description="Here before")
+    def here_before(self, obj: ImportRun) -> str:
+        return clips_in_words(obj.known)
 
     @admin.display(description="By", ordering="by__name")
     def who(self, obj: ImportRun) -> str | SafeString:

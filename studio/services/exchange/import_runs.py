@@ -45,8 +45,9 @@ MOST_PROBLEMS = 300
 S = ImportRun.State
 
 GONE = "The uploaded archive is not in the studio any more. Import it again."
-BROKEN = "Something went wrong in the studio."
-ARCHIVED = "The project was archived."
+BROKEN = "Something went wrong in the studio. Import the archive again for the rest."
+UNREADABLE = "The archive could not be read, again and again. Import it again for the rest."
+ARCHIVED = "The project was archived. Bring it back, and import the archive again for the rest."
 NOT_ALLOWED = "{name} may not add to the project any more."
 
 
@@ -165,7 +166,7 @@ def _troubled(run: ImportRun, token: str, error: Exception) -> str:
         _let_go(run, token, wait=pause, waiting_text="Waits: the archive cannot be read just now.")
         return f"waits: {error}"
     if isinstance(error, OSError):
-        return _end(run, token, S.FAILED, "The archive could not be read, again and again.")
+        return _end(run, token, S.FAILED, UNREADABLE)
     return _end(run, token, S.FAILED, str(error))
 
 
@@ -341,7 +342,7 @@ def resume_left() -> int:
 
 
 def told(run: ImportRun) -> str:
-    """Say what became of a run that is over, in one to four sentences."""
+    """Say what became of a run that is over, in a few sentences."""
     parts = [run.failure_text] if run.failure_text else []
     came = [_many(run.clips, "clip")] if run.clips or not run.stills else []
     came += [_many(run.stills, "still")] if run.stills else []
@@ -356,8 +357,6 @@ def told(run: ImportRun) -> str:
     if run.left_out:
         verb = "thing was" if run.left_out == 1 else "things were"
         parts.append(f"{run.left_out:,} {verb} left out.")
-    if run.state == S.FAILED and (run.clips or run.stills):
-        parts.append("To get the rest, import the archive again: what is here stays as it is.")
     return " ".join(parts) or "Everything in it was here already."
 
 
