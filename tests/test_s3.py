@@ -23,9 +23,9 @@ from studio.media.bucket_storage import BUFFER_BYTES, BucketStorage
 from studio.media.video import probe_video
 from studio.models import Chain, Generation, Keyframe, Membership, Segment
 from studio.services.errors import StudioError
+from studio.services.exchange import import_runs
 from studio.services.exchange.archives import project_entries
 from studio.services.exchange.backups import restore_backup, write_backup
-from studio.services.exchange.imports import import_archive
 from studio.services.files import local_copy, scratch_dir
 from studio.services.film.exports import create_export
 from studio.services.gallery.bin import purge
@@ -250,8 +250,10 @@ def test_a_project_leaves_as_a_zip_and_comes_back(bob, cast, clip):
         assert archive.testzip() is None
         manifest = json.loads(archive.read("manifest.json"))
         assert archive.read(manifest["clips"][0]["file"]) == bytes_of(clip.clip)
-    report = import_archive(io.BytesIO(data), by=cast.dave)
-    assert (report.clips, report.stills, report.problems) == (1, 1, [])
+    run = import_runs.begin(file=SimpleUploadedFile("a.zip", data), by=cast.dave)
+    assert default_storage.exists(run.archive)
+    assert tasks.work_import(run.pk) == "1 clip and 1 still came in."
+    assert not default_storage.exists(run.archive)
 
 
 def test_a_missing_file_is_said(cast, clip):

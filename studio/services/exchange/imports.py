@@ -144,8 +144,9 @@ class _Import:
         self._stills: dict[uuid.UUID, Keyframe] = {}
         self._clips: dict[uuid.UUID, Generation] = {}
         self._shots: dict[uuid.UUID, uuid.UUID] = {}
-        self._kept_stills = {s.sha256: s for s in self._project.keyframes.all()}
-        here = [g for g in self._project.generations.defer("raw_answer") if g.sha256]
+        # Only pointed at, and read again by each try: a project may have tens of thousands.
+        self._kept_stills = {s.sha256: s for s in self._project.keyframes.only("sha256")}
+        here = list(self._project.generations.exclude(sha256="").only("code", "sha256"))
         self._by_code = {g.code: g for g in here}
         # An archive may hold the same film twice: what is one of its own clips stands for no other.
         own = {code for record in archive.clips for code in self._codes(record)}
