@@ -97,14 +97,15 @@ document.body.addEventListener("htmx:responseError", (event) => {
 // has it back, even if a dialog asked something in between.
 let held = "";
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const at = document.activeElement;
+  const at = document.activeElement ?? document.body;
   const asks = event.detail.elt.contains(at) || at.form === event.detail.elt;
   if (at.id && asks && !at.closest("dialog")) held = at.id;
 });
 document.addEventListener("focusin", ({ target }) => target.id === held || target.closest("dialog") || (held = ""));
-document.addEventListener("pointerdown", ({ target }) => target.closest("dialog") || (held = ""), true);
+// Whoever presses something since has gone on, as with Escape out of a field.
+for (const press of ["keydown", "pointerdown"]) document.addEventListener(press, ({ target }) => target.closest?.("dialog") || (held = ""), true);
 function giveBack() {
-  const at = document.activeElement;
+  const at = document.activeElement ?? document.body;
   const nowhere = at === document.body || at.closest("dialog:not([open])");
   if (held && nowhere) document.getElementById(held)?.focus({ preventScroll: true });
 }
