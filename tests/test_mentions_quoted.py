@@ -100,3 +100,10 @@ def test_the_next_take_is_not_asked_for_with_a_colleagues_name(cast, clip, said,
     prompt = draft_answering(made).prompt
     assert prompt == "\n\n".join(filter(None, [clip.prompt, asked]))
     assert not TOKEN.search(prompt)
+
+
+def test_a_search_that_found_it_in_a_comment_says_the_name(client, cast, clip):
+    speak(cast, clip)
+    client.force_login(cast.alice)
+    html = client.get(f"/p/{cast.project.code}/?q=horizon").content.decode()
+    assert "@Bob the <mark>horizon</mark> is too low" in html

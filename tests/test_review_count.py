@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from studio.services import review
+from studio.services.gallery import counts
 from studio.services.gallery.counts import for_shell
 from studio.services.review.waiting import waiting_for
 from tests.bulk import make_clips
@@ -54,3 +55,19 @@ def test_the_page_says_the_number_of_its_tab(client, cast):
     html = client.get(f"/p/{cast.project.code}/review/").content.decode()
     assert '<span role="status">99+ waiting</span>' in html
     assert WAITING.format("99+") in html
+
+
+def test_where_older_ones_may_wait_too_the_number_says_so(client, cast, monkeypatch):
+    monkeypatch.setattr(counts, "MOST_UNJUDGED", 30)
+    client.force_login(cast.carol)
+    make_clips(cast.project, 26)
+    make_clips(cast.project, 4, state="failed", clip="")
+    page = f"/p/{cast.project.code}/review/"
+    assert WAITING.format("26") in client.get(page).content.decode()
+    make_clips(cast.project, 4, state="failed", clip="")
+    html = client.get(page).content.decode()
+    assert WAITING.format("22+") in html
+    make_clips(cast.project, 30)
+    html = client.get(page).content.decode()
+    assert WAITING.format("30+") in html
+    assert '<span role="status">30+ waiting</span>' in html

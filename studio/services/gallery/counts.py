@@ -56,7 +56,9 @@ _SHELL = """SELECT
     ORDER BY number DESC LIMIT %s) AS unjudged
     WHERE state = 'succeeded' AND NOT EXISTS (SELECT 1 FROM studio_generation AS circled
       WHERE circled.shot = unjudged.shot AND circled.verdict = 'approved'
-      AND circled.archived_at IS NULL))
+      AND circled.archived_at IS NULL)),
+  (SELECT count(*) FROM (SELECT 1 FROM studio_generation
+    WHERE project_id = %s AND archived_at IS NULL AND verdict = '' LIMIT %s) AS looked_at)
 """
 
 
@@ -65,7 +67,8 @@ def for_shell(project_id: int, user_id: int) -> dict[str, int]:
 
     clip_count, in_flight, chain_count, the month's spent micro-USD; unread, counted to one more
     than MOST_UNREAD, and newest_unread, a key or 0; waiting, how many of the MOST_UNJUDGED newest
-    without a verdict wait for one, as services.review.waiting has it. Clips beyond MOST_COUNTED
+    without a verdict wait for one, as services.review.waiting has it; waiting_beyond, 1 where older
+    ones may wait too. Clips beyond MOST_COUNTED
     are counted anew only every KEPT_S seconds, by one more query.
     """
     with connection.cursor() as cursor:
@@ -73,9 +76,10 @@ def for_shell(project_id: int, user_id: int) -> dict[str, int]:
         moving = [str(state) for state in sorted(MOVING_STATES)]
         params: list[Any] = [project_id, MOST_COUNTED + 1, project_id, *moving, project_id]
         params += [project_id, month, user_id, MOST_UNREAD + 1, user_id]
-        params += [project_id, MOST_UNJUDGED]
+        params += [project_id, MOST_UNJUDGED, project_id, MOST_UNJUDGED + 1]
         cursor.execute(_SHELL, params)
-        clips, in_flight, chains, spent, unread, newest, waiting = cursor.fetchone()
+        counted = cursor.fetchone()
+    clips, in_flight, chains, spent, unread, newest, waiting, unjudged = counted
     if clips > MOST_COUNTED:
         everything = Generation.objects.filter(project_id=project_id, archived_at=None)
         clips = cache.get_or_set(f"clips-of-{project_id}", everything.count, KEPT_S)
@@ -87,6 +91,7 @@ def for_shell(project_id: int, user_id: int) -> dict[str, int]:
         "unread": unread,
         "newest_unread": newest,
         "waiting": waiting,
+        "waiting_beyond": int(unjudged > MOST_UNJUDGED),
     }
 
 

@@ -27,6 +27,7 @@ from studio.search import matching, words
 from studio.search.matching import LAST_NUMBER
 from studio.search.words import Terms
 from studio.services.gallery import order
+from studio.services.review.mentions import mentioned_in, typed_text
 
 MOST = 300
 # Up to here gathering all of what matches and sorting it is quicker than walking from the newest on.
@@ -263,7 +264,8 @@ def _weighed(rows: GenerationQuerySet, finding: Finding) -> list[Found]:
 
 
 def show(generations: Sequence[Generation], terms: Terms) -> dict[int, Shown]:
-    """Return where each clip says what was looked for, by pk; one query when comments do."""
+    """Return where each clip says what was looked for, by pk; one query when comments do, one more
+    when somebody is mentioned in them."""
     shown: dict[int, Shown] = {}
     for g in generations:
         title, prompt = words.spans(g.title, terms), words.spans(g.prompt, terms)
@@ -275,9 +277,12 @@ def show(generations: Sequence[Generation], terms: Terms) -> dict[int, Shown]:
     silent = [g.pk for g in generations if g.pk not in shown]
     if silent:
         said = SearchText.objects.filter(generation__in=silent).exclude(comments="")
-        for pk, comments in said.order_by().values_list(
-            "generation", Substr("comments", 1, COMMENT_CHARS)
-        ):
+        texts = list(
+            said.order_by().values_list("generation", Substr("comments", 1, COMMENT_CHARS))
+        )
+        people = mentioned_in(text for _, text in texts)
+        for pk, text in texts:
+            comments = typed_text(text, people)
             if found := words.spans(comments, terms):
                 shown[pk] = Shown(None, words.snippet(comments, found), in_comment=True)
     return shown

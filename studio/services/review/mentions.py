@@ -71,6 +71,12 @@ def typed_text(text: str, people: Mapping[int, User]) -> str:
     return TOKEN.sub(lambda match: f"@{_name(match, people)}", text)
 
 
+def mentioned_in(texts: Iterable[str]) -> dict[int, User]:
+    """Return whom these texts mention, by pk; one query, none where nobody is."""
+    pks = {int(pk) for text in texts for pk in TOKEN.findall(text)}
+    return User.objects.only("pk", "name", "email").in_bulk(pks) if pks else {}
+
+
 def words_of(comment: Comment) -> str:
     """Return what a comment says as plain words, mentions as names, for wherever it is quoted.
 
