@@ -200,6 +200,26 @@ def test_menus_count_what_the_other_filters_leave(client, owner, project, varied
     assert counted(client, project, "state", "?q=clip")["ready"] == 6
 
 
+def test_a_model_with_two_dialects_is_one_choice_that_finds_both(client, page, owner, project):
+    for model in ("luma/ray-2", "ray-2", "ray-2", "luma/ray-flash-2"):
+        make_generation(project, provider="aimlapi", model=model)
+    client.force_login(owner)
+    answer = client.get(f"/p/{project.code}/filters/provider/", headers={"HX-Request": "true"})
+    lines = re.findall(r'value="(aimlapi:[^"]*)"', answer.content.decode())
+    assert lines == [
+        "aimlapi:luma/ray-2", "aimlapi:luma/ray-flash-2", "aimlapi:luma/ray-3.2", "aimlapi:luma/ray-1-6",
+    ]  # fmt: skip
+    counts = counted(client, project, "provider")
+    assert (counts["aimlapi"], counts["aimlapi:luma/ray-2"]) == (4, 3)
+    assert shown(page("?model=aimlapi:luma/ray-2")) == [3, 2, 1]
+    # An address, or a saved view, from when each dialect was a choice of its own.
+    html = page("?model=aimlapi:ray-2&model=aimlapi:luma/ray-2")
+    assert shown(html) == [3, 2, 1]
+    assert html.count('class="chip on"') == 1
+    assert "AI/ML API, Ray 2 <" in html
+    assert re.search(r'value="aimlapi:luma/ray-2"[^>]* checked', html)
+
+
 def test_a_menu_is_a_page_of_its_own_without_script(client, owner, project, varied):
     client.force_login(owner)
     html = client.get(f"/p/{project.code}/filters/tag/?state=ready&tag=hero").content.decode()

@@ -173,7 +173,7 @@ class GalleryFilter:
                 label,
                 value in wanted.chosen[name]
                 or (kind == "tag" and value.lower() in map(str.lower, wanted.chosen[name])),
-                None if counts is None else counts.get((name, value), 0),
+                None if counts is None else _counted(counts, name, value),
                 name == "model",
             )
             for name, value, label in lines
@@ -194,6 +194,11 @@ class GalleryFilter:
         if self.q:
             offered = {order.RELEVANCE: order.RELEVANCE_LABEL} | offered
         return [(value, label, value == self.sort) for value, label in offered.items()]
+
+
+def _counted(counts: Mapping[tuple[str, str], int], kind: str, value: str) -> int:
+    values = filters.DIALECTS[value] if kind == "model" else [value]
+    return sum(counts.get((kind, each), 0) for each in values)
 
 
 def _providers_and_models() -> list[tuple[str, str, str]]:

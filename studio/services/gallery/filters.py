@@ -4,7 +4,8 @@ An address may name any number of these; values of one kind widen, kinds narrow 
 
     q           words, "a phrase", -without
     state       ready active waiting failed cancelled
-    provider    a provider's slug;  model  provider:model, such as luma:ray-2  (one kind together)
+    provider    a provider's slug;  model  provider:model, such as luma:ray-2  (one kind together);
+                a model is found in all its dialects, whichever is named
     concept     a concept's slug; several narrow: every one must be there
     by          a user's pk, or me
     rating      1 to 5 (so many and up), exactly-1 to exactly-4, 0 (unrated)
@@ -58,7 +59,16 @@ VERDICTS = {
 DATES = {"today": "Today", "week": "Last 7 days", "month": "This month"}
 CHAINS = {"any": "In a chain", "none": "In no chain"}
 ARCHIVED = {"only": "Archived only", "with": "Archived too"}
-MODELS = {f"{s.provider}:{s.id}": s.name for s in SPECS.values()}
+# Each model's name, by the value its choice has; and all the values it has at its provider, where
+# every dialect calls it by an id of its own. An address may name it by any of them.
+MODELS: dict[str, str] = {}
+DIALECTS: dict[str, list[str]] = {}
+_MODEL_OF: dict[str, str] = {}
+for _spec in SPECS.values():
+    _value = f"{_spec.provider}:{_spec.id}"
+    _MODEL_OF[_value] = next((v for v, name in MODELS.items() if name == _spec.name), _value)
+    MODELS.setdefault(_MODEL_OF[_value], _spec.name)
+    DIALECTS.setdefault(_MODEL_OF[_value], []).append(_value)
 LENGTHS = {str(n): f"{n} s" for n in sorted({n for s in SPECS.values() for n in s.durations_s})}
 MAX_LENGTH_S = 600
 MAX_QUERY_CHARS = 200
@@ -211,6 +221,8 @@ def read(query: str | QueryDict) -> Wanted:
 
 def _known(kind: str, value: str) -> str | None:
     """Return the value as it is written in addresses, or None when there can be no such."""
+    if kind == "model":
+        return _MODEL_OF.get(value)
     if kind == "by":
         return value if value == "me" or _is_pk(value) else None
     if kind == "length":

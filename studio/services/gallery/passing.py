@@ -18,7 +18,7 @@ from django.utils import timezone
 from studio.models import CollectionItem, Generation, Project, Segment, Tag, User
 from studio.models.generation import GenerationQuerySet
 from studio.services.gallery import search
-from studio.services.gallery.filters import STATES, VERDICTS, Wanted, read
+from studio.services.gallery.filters import DIALECTS, STATES, VERDICTS, Wanted, read
 
 Values = tuple[str, ...]  # of one kind, as an address has them
 
@@ -108,8 +108,9 @@ def _made_with(rows: GenerationQuerySet, providers: Values, models: Values) -> G
         return rows
     passing = Q(provider__in=providers) if providers else Q()
     for value in models:
-        provider, _, model = value.partition(":")
-        passing |= Q(provider=provider, model=model)
+        for dialect in DIALECTS[value]:
+            provider, _, model = dialect.partition(":")
+            passing |= Q(provider=provider, model=model)
     return rows.filter(passing)
 
 
