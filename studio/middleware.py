@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from studio.services import disk, sessions
 from studio.services.outage import is_outage
-from studio.views.errors import away, no_room
+from studio.views.operations.errors import away, no_room
 
 logger = logging.getLogger(__name__)
 

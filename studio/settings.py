@@ -332,7 +332,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "studio.reporting.SecretsFilter"
-CSRF_FAILURE_VIEW = "studio.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "studio.views.operations.errors.csrf_failure"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
@@ -344,7 +344,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 PROXIES = _number("STUDIO_PROXIES", 0)
 AXES_CLIENT_IP_CALLABLE = "studio.proxies.client_address"
-AXES_LOCKOUT_CALLABLE = "studio.views.account.locked_out"
+AXES_LOCKOUT_CALLABLE = "studio.views.signing_in.account.locked_out"
 
 # Of allauth: the steps of a sign-in, codes of an authenticator app, OpenID Connect. Pages, names
 # and throttling are the studio's own (studio/sign_in/).

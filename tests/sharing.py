@@ -9,7 +9,7 @@ from django.test import Client
 from studio.models import Generation, Project, Share, User
 from studio.services.sharing import guests, making
 from studio.services.sharing.making import Options, Source
-from studio.views.guest_access import cookie_name
+from studio.views.sharing.guest_access import cookie_name
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
 

@@ -283,7 +283,7 @@ def test_editors_restore_what_they_made_or_deleted(client, cast, clip):
 
 
 def test_the_page_has_pages_and_a_constant_number_of_queries(client, cast, monkeypatch):
-    monkeypatch.setattr("studio.views.bin.PAGE", 2)
+    monkeypatch.setattr("studio.views.gallery.bin.PAGE", 2)
     clips = make_clips(cast.project, 5)
     client.force_login(cast.alice)
     for clip in clips[:2]:

@@ -69,6 +69,27 @@ def test_only_finished_clips_are_rated(cast, project, clips):
     assert "1 clip was left as it is: it is not a finished clip." in words.told(run)
 
 
+def test_what_was_left_is_said_of_one_clip_and_of_many(cast, project, clips):
+    failed = make_clips(project, 3, state="failed", clip="")
+    run = press(cast.alice, project, "rate", [clips[0], *failed], rating="4")
+    assert words.told(run) == (
+        "Rated 1 clip 4 of 5. 3 clips were left as they are, each for the same reason: "
+        "it is not a finished clip."
+    )
+    running = make_clips(project, 1, state="running", finished_at=None, clip="")
+    gone = make_clips(project, 1, archived_at=timezone.now())
+    run = press(cast.alice, project, "archive", [clips[0], *running, *gone])
+    assert words.told(run).endswith("2 clips were left as they are, each for a reason of its own.")
+    run = press(cast.alice, project, "rate", clips, rating="4")
+    for clip in clips[:2]:
+        review.rate(generation=clip, rating=1)
+    run = take_back(cast.alice, run)
+    assert words.told(run) == (
+        "Undone for 2 clips. 2 clips were kept as they are, each for the same reason: "
+        "it was rated anew since."
+    )
+
+
 @pytest.mark.parametrize("rating", ["6", "-1", "", "x", "٣"])
 def test_a_rating_that_cannot_be_is_refused_by_name(cast, project, clips, rating):
     with pytest.raises(StudioError, match="must be from 0 to 5"):

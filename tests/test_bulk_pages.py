@@ -234,7 +234,7 @@ def test_the_list_asks_a_constant_number_of_queries(client, cast, clips, url):
 
 
 def test_the_list_has_pages(client, cast, clips, url, monkeypatch):
-    monkeypatch.setattr("studio.views.bulk.PAGE", 2)
+    monkeypatch.setattr("studio.views.gallery.bulk.PAGE", 2)
     for rating in "123":
         press(cast.alice, cast.project, "rate", clips, rating=rating)
     client.force_login(cast.alice)

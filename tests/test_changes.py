@@ -8,7 +8,7 @@ from django.utils import timezone
 from studio import leases, lifecycle
 from studio.models import Membership
 from studio.models.generation import State
-from studio.views import gallery
+from studio.views.gallery import clip_list
 from tests.factories import make_generation, make_member, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +133,7 @@ def test_what_stops_matching_the_filters_is_still_brought_up_to_date(ask, projec
 
 
 def test_a_great_many_changes_bring_the_first_page_again(ask, project, monkeypatch, settings):
-    monkeypatch.setattr(gallery, "MOST_CHANGES", 3)
+    monkeypatch.setattr(clip_list, "MOST_CHANGES", 3)
     settings.GALLERY_PAGE_SIZE = 2
     for _ in range(4):
         make_generation(project)

@@ -635,17 +635,17 @@ def test_a_quiet_clip_poll_is_cheap(me, clip, django_assert_max_num_queries):
 
 
 def test_a_change_between_cursor_and_clip_is_not_lost(client, monkeypatch, owner, clip):
-    from studio.views import clips
+    from studio.views.clips import clip_page
 
     client.force_login(owner)
-    real = clips.generation_for
+    real = clip_page.generation_for
 
     def changed_after(*args, **kwargs):
         found = real(*args, **kwargs)
         lifecycle.touch(clip.pk, verdict="approved")
         return found
 
-    monkeypatch.setattr(clips, "generation_for", changed_after)
+    monkeypatch.setattr(clip_page, "generation_for", changed_after)
     page = client.get(f"/clips/{clip.code}/").content.decode()
     monkeypatch.undo()
     clip.refresh_from_db()

@@ -6,7 +6,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory, override_settings
 
-from studio.views import errors
+from studio.views.operations import errors
 from tests.people import make_cast
 
 HTMX = {"HX-Request": "true"}
@@ -47,7 +47,7 @@ def test_a_crash_shows_a_calm_page_and_no_detail(monkeypatch):
         raise RuntimeError("secret detail")
 
     cast = make_cast()
-    monkeypatch.setattr("studio.views.projects.projects.project_cards", crash)
+    monkeypatch.setattr("studio.views.projects.project_list.projects.project_cards", crash)
     client = Client(raise_request_exception=False)
     client.force_login(cast.alice)
     response = client.get("/")
@@ -65,7 +65,7 @@ def test_the_last_pages_need_no_context(template):
 
 
 @pytest.mark.django_db
-@override_settings(CSRF_FAILURE_VIEW="studio.views.errors.csrf_failure")
+@override_settings(CSRF_FAILURE_VIEW="studio.views.operations.errors.csrf_failure")
 def test_a_form_without_its_token_is_refused_kindly():
     client = Client(enforce_csrf_checks=True)
     response = client.post("/login/", {"username": "a@example.com", "password": "x"})

@@ -9,7 +9,7 @@ from django.test import Client
 
 from studio.models import BlindTest, Tag
 from studio.services.accounts import ensure_accounts
-from studio.views import errors
+from studio.views.operations import errors
 from tests.factories import make_previs
 from tests.people import make_cast, make_person
 

@@ -42,7 +42,7 @@ def account_of(dialect: str) -> ProviderAccount:
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, "previs"])
 def test_no_call_breaks_a_hook(dialect, monkeypatch):
-    monkeypatch.setattr("studio.views.hooks.wake_sweep", lambda pk: None)
+    monkeypatch.setattr("studio.views.operations.hooks.wake_sweep", lambda pk: None)
     account = make_previs() if dialect == "previs" else account_of(dialect)
     shot = make_clip(make_cast().project, state="running", account=account, provider_job_id="job-1")
     before = Generation.objects.values("state", "result_url", "failure_code").get(pk=shot.pk)

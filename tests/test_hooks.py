@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import State
-from studio.views.hooks import MAX_BODY_BYTES
+from studio.views.operations.hooks import MAX_BODY_BYTES
 from tests.factories import make_generation
 from tests.paid import account_at, again, at_provider
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from studio.models import Generation
 from studio.models.generation import State
-from studio.views import light_table
+from studio.views.looking import light_table
 from tests.factories import make_generation, make_project, make_user
 
 pytestmark = pytest.mark.django_db

@@ -134,7 +134,7 @@ def test_without_a_database_it_says_so(client, cast, monkeypatch):
     def fail():
         raise DatabaseError("gone")
 
-    monkeypatch.setattr("studio.views.metrics.exposition", fail)
+    monkeypatch.setattr("studio.views.operations.metrics.exposition", fail)
     assert client.get("/metrics").status_code == 503
 
 

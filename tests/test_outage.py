@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.test import Client
 
 from studio.services.outage import is_outage
-from studio.views import errors
+from studio.views.operations import errors
 from tests.people import make_cast
 
 HTMX = {"HX-Request": "true"}
@@ -77,7 +77,7 @@ def fails(error):
 
 @pytest.mark.django_db
 def test_while_the_database_is_away_a_page_says_so_and_when_to_ask_again(alice, monkeypatch):
-    monkeypatch.setattr("studio.views.projects.projects.project_cards", fails(REFUSED))
+    monkeypatch.setattr("studio.views.projects.project_list.projects.project_cards", fails(REFUSED))
     response = alice.get("/")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == str(errors.AWAY_FOR_S)
@@ -98,5 +98,5 @@ def test_so_it_is_where_no_page_was_reached_yet(alice, monkeypatch):
 @pytest.mark.django_db
 def test_a_wrong_statement_stays_an_error(alice, monkeypatch):
     wrong = OperationalError("no such table: studio_user")
-    monkeypatch.setattr("studio.views.projects.projects.project_cards", fails(wrong))
+    monkeypatch.setattr("studio.views.projects.project_list.projects.project_cards", fails(wrong))
     assert alice.get("/").status_code == 500

@@ -195,7 +195,7 @@ def test_a_sample_project_is_one_press(client, cast, monkeypatch):
         made.append(by)
         return create_project(name="Sample", by=by)
 
-    monkeypatch.setattr("studio.views.projects.make_sample_project", make)
+    monkeypatch.setattr("studio.views.projects.project_list.make_sample_project", make)
     client.force_login(cast.dave)
     response = client.post("/projects/sample/")
     assert made == [cast.dave]

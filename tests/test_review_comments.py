@@ -19,7 +19,7 @@ from studio.services.gallery.beside import look_up
 from studio.services.review import talk_on
 from studio.services.review.comments import EDIT_FOR
 from studio.services.review.drawing import MAX_POINTS, MAX_SHAPES, describe_drawing, read_drawing
-from studio.views.reviewing import review_context
+from studio.views.review.reviewing import review_context
 from tests.factories import make_comment, make_generation
 
 pytestmark = pytest.mark.django_db

@@ -335,14 +335,14 @@ def test_the_page_of_a_broken_request_tells_no_secret(planted, settings, monkeyp
     def broken(*args, **kwargs):
         raise RuntimeError("the form fell over")
 
-    monkeypatch.setattr("studio.views.account.NewsForm", broken)
+    monkeypatch.setattr("studio.views.signing_in.account.NewsForm", broken)
     answer = client.get("/account/")
     assert answer.status_code == 500
     assert ("the form fell over" in answer.content.decode()) is debug
     found = Found(PLANTED)
     found.look("the page", text_of(answer))
     # Not by a function: its own frame would have the password.
-    monkeypatch.setattr("studio.views.account.authenticate_in_turn", None)
+    monkeypatch.setattr("studio.views.signing_in.account.authenticate_in_turn", None)
     other = Client(raise_request_exception=False)
     posted = other.post("/login/", {"username": "alice@example.com", "password": PASSWORD})
     assert posted.status_code == 500

@@ -14,7 +14,7 @@ from studio.models import Comment, GivenVerdict, Guest, SavedView, Share
 from studio.services import review
 from studio.services.sharing import guests, making, opening
 from studio.signals import share_visited
-from studio.views.guest_access import cookie_name
+from studio.views.sharing.guest_access import cookie_name
 from tests.factories import make_comment, make_generation
 from tests.sharing import BROWSER, browser, browser_of, share_clips
 

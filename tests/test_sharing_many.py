@@ -117,7 +117,7 @@ def test_a_collection_is_opened_as_it_is_and_a_view_of_it_as_it_becomes(client, 
 def test_a_collection_larger_than_a_link_is_refused_with_the_way_out(
     client, cast, clips, monkeypatch
 ):
-    monkeypatch.setattr("studio.views.shares.MOST_CLIPS", 80)
+    monkeypatch.setattr("studio.views.sharing.shares.MOST_CLIPS", 80)
     kept = Collection.objects.create(project=cast.project, title="All", created_by=cast.alice)
     CollectionItem.objects.bulk_create(
         CollectionItem(collection=kept, generation=clip, position=n) for n, clip in enumerate(clips)

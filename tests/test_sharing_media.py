@@ -14,7 +14,7 @@ from django.utils import timezone
 from studio.media.tags import tagged_file
 from studio.models import Generation, Share
 from studio.services.sharing import making
-from studio.views.guest_access import cookie_name
+from studio.views.sharing.guest_access import cookie_name
 from tests.factories import make_generation
 from tests.sharing import browser, share_clips
 from tests.test_tags import MADE

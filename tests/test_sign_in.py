@@ -164,7 +164,9 @@ def test_the_health_check_touches_neither_session_nor_database(client, django_as
 def test_readiness_names_its_checks(client, monkeypatch):
     said = client.get("/readyz").json()
     assert (said["ready"], said["database"], said["queue"]) == (True, "ok", "ok")
-    monkeypatch.setattr("studio.views.health._queue", lambda: "the queue does not answer")
+    monkeypatch.setattr(
+        "studio.views.operations.health._queue", lambda: "the queue does not answer"
+    )
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["queue"] == "the queue does not answer"

@@ -182,7 +182,7 @@ def test_the_link_page_does_not_wait_for_ever(client, issuer, monkeypatch):
     make_person("Alice")
     go(client, issuer)
     now = time.time()
-    monkeypatch.setattr("studio.views.sso.time.time", lambda: now + 601)
+    monkeypatch.setattr("studio.views.signing_in.sso.time.time", lambda: now + 601)
     assert client.post("/sso/link/", {"password": PASSWORD})["Location"] == "/login/"
 
 

@@ -225,7 +225,7 @@ def test_the_page_makes_the_same_queries_for_one_still_and_for_many(client, cast
 
 
 def test_a_long_wall_comes_in_pages(client, cast, stills, monkeypatch):
-    monkeypatch.setattr("studio.views.stills.PAGE_SIZE", 2)
+    monkeypatch.setattr("studio.views.compose.stills.PAGE_SIZE", 2)
     kept = [keep(cast, colour=(n, 0, 0)) for n in range(5)]
     seen, more = [], ""
     for _ in range(3):

@@ -24,7 +24,7 @@ from studio.http import StudioRequest
 from studio.models import ProviderAccount, User
 from studio.services.accounts import provider_label
 from studio.templatetags.studio_tags import ago, money
-from studio.views.media import serve_file
+from studio.views.clips.media import serve_file
 
 M = TypeVar("M", bound=models.Model)
 C = TypeVar("C", bound=models.Model)

@@ -33,7 +33,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return False
 
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
-        from studio.views.sso import refused
+        from studio.views.signing_in.sso import refused
 
         return refused(request, sso.DEACTIVATED)
 
@@ -70,7 +70,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth 
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Let in whom the issuer vouches for, ask for the password first, or turn away."""
-        from studio.views.sso import ask_for_password, refused
+        from studio.views.signing_in.sso import ask_for_password, refused
 
         try:
             claims = sso.read_claims(sociallogin.account.extra_data)
@@ -93,7 +93,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth 
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        from studio.views.sso import cancelled, unanswered
+        from studio.views.signing_in.sso import cancelled, unanswered
 
         if error == AuthError.CANCELLED:
             raise ImmediateHttpResponse(cancelled(request))

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from studio.models import Comment, Generation, Membership
 from studio.models.generation import State, Verdict
 from studio.services import review
-from studio.views import light_table
+from studio.views.looking import light_table
 from tests.browser.conftest import DESKTOP, PHONE, axe, overflow
 from tests.factories import make_generation, make_member, make_user
 

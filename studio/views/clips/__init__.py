@@ -1,0 +1,1 @@
+"""One clip: its page, its ways out, its files."""

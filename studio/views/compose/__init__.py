@@ -1,0 +1,1 @@
+"""The compose page: from a draft to shots that are bought."""

@@ -1,0 +1,1 @@
+"""Chains, and the films made of them."""

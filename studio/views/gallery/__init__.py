@@ -1,0 +1,1 @@
+"""The gallery, and what is done to many clips at once."""

@@ -1,0 +1,1 @@
+"""Prompts, presets and blind tests."""

@@ -1,0 +1,1 @@
+"""Spend, and asking for what costs too much."""

@@ -1,0 +1,1 @@
+"""Projects: the list, the people, archives."""

@@ -1,0 +1,1 @@
+"""Judging: comments, verdicts, the review page."""

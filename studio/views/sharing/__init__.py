@@ -1,0 +1,1 @@
+"""Links for guests, and what guests see."""
