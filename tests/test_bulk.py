@@ -76,11 +76,11 @@ def test_what_was_left_is_said_of_one_clip_and_of_many(cast, project, clips):
         "Rated 1 clip 4 of 5. 3 clips were left as they are, each for the same reason: "
         "it is not a finished clip."
     )
-    running = make_clips(project, 1, state="running", finished_at=None, clip="")
+    queued = make_clips(project, 1, state="queued", finished_at=None, clip="")
     gone = make_clips(project, 1, archived_at=timezone.now())
-    run = press(cast.alice, project, "archive", [clips[0], *running, *gone])
+    run = press(cast.alice, project, "archive", [clips[0], *queued, *gone])
     assert words.told(run).endswith("2 clips were left as they are, each for a reason of its own.")
-    run = press(cast.alice, project, "rate", clips, rating="4")
+    run = press(cast.alice, project, "rate", clips, rating="5")
     for clip in clips[:2]:
         review.rate(generation=clip, rating=1)
     run = take_back(cast.alice, run)

@@ -108,8 +108,7 @@ def _done(run: BulkRun) -> str:
 def _skipped(run: BulkRun) -> str:
     reasons = _reasons(run, BulkItem.Outcome.SKIPPED)
     verb = "was left as it is" if run.skipped == 1 else "were left as they are"
-    why = f": {_small(next(iter(reasons)))}" if len(reasons) == 1 else ", each for a reason."
-    return f"{clips(run.skipped)} {verb}{why}"
+    return f"{clips(run.skipped)} {verb}{_why(reasons)}"
 
 
 def _undone(run: BulkRun) -> str:
@@ -119,8 +118,15 @@ def _undone(run: BulkRun) -> str:
     if not count:
         return back
     verb = "was kept as it is" if count == 1 else "were kept as they are"
-    why = f": {_small(next(iter(kept)))}" if len(kept) == 1 else ", each for a reason."
-    return f"{back} {clips(count)} {verb}{why}"
+    return f"{back} {clips(count)} {verb}{_why(kept)}"
+
+
+def _why(reasons: Counter[str]) -> str:
+    """Go on after a count of clips: each reason is a sentence about one of them."""
+    if len(reasons) != 1:
+        return ", each for a reason of its own."
+    why = _small(next(iter(reasons)))
+    return f": {why}" if reasons.total() == 1 else f", each for the same reason: {why}"
 
 
 def _reasons(run: BulkRun, outcome: str) -> Counter[str]:
