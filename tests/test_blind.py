@@ -44,6 +44,16 @@ def judge(client, test, pair, choice):
     return client.post(f"/blind/{test.code}/judge/", {"pair": pair.pk, "choice": choice})
 
 
+def test_the_list_has_one_amber_button(client, cast):
+    make_test(cast)
+    make_test(cast)
+    two_takes(cast)
+    client.force_login(cast.bob)
+    main = client.get(f"/p/{cast.project.code}/blind/").content.decode().partition("<main")[2]
+    assert main.count(">Judge</a>") == 2
+    assert main.count("btn primary") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "status", "making"),
     [("dave", 404, 404), ("carol", 200, 403), ("bob", 200, 302), ("alice", 200, 302)],
