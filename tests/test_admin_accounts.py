@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from studio import vault
-from studio.models import ProviderAccount
+from studio.models import Generation, Orphan, Price, ProviderAccount
 from tests.control_room import make_staff
 from tests.emulator import Emulator
 from tests.factories import make_generation, make_previs, make_project
@@ -25,6 +28,11 @@ def form(**changes):
         "label": "Team", "enabled": "on", "key": "", "base_url": "", "dialect": "",
         "concurrent_limit": "3", "monthly_limit_microusd": "",
     } | changes  # fmt: skip
+
+
+def words(client, path):
+    page = client.get(path).content.decode().partition('id="content"')[2]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
 
 
 def said(answer):
@@ -228,6 +236,76 @@ def test_a_new_key_ends_what_was_said_of_the_old_one(client, root):
     account.refresh_from_db()
     assert (account.trouble, account.paused_until) == ("", None)
     assert "The new key is kept. Press Test to see whether it works." in said(answer)
+
+
+def test_a_failed_test_is_the_accounts_standing_until_it_answers_again(client, root):
+    address = "/admin/studio/provideraccount/"
+    account = make_account(base_url="http://127.0.0.1:9/", balance_at=timezone.now())
+    assert "Ready" in client.get(address).content.decode()
+    client.post(f"{address}{account.pk}/do/test/")
+    for path in (address, f"{address}{account.pk}/change/", "/admin/"):
+        page = words(client, path)
+        assert "Failed its last test" in page
+        assert "Ready" not in page
+        assert re.search(r"Failed now: Apiframe .*?\.", page)
+    assert "accounts failed their last test" in words(client, "/admin/")
+    # Claimed for sending, or sent before, is no answer; a shot the provider took is.
+    project = make_project()
+    sent = {"account": account, "provider": "apiframe", "model": "luma-ray-2"}
+    now = timezone.now()
+    make_generation(project, state="submitting", submitted_at=now, provider_job_id="", **sent)
+    old = make_generation(
+        project, provider_job_id="old", submitted_at=now - timedelta(hours=1), **sent
+    )
+    assert "Failed its last test" in words(client, address)
+    Generation.objects.filter(pk=old.pk).update(submitted_at=timezone.now())
+    for path in (address, "/admin/"):
+        page = words(client, path)
+        assert "Ready" in page
+        assert "Failed now" in page and "It has answered since: now." in page
+    assert "failed their last test" not in words(client, "/admin/")
+
+
+def test_a_balance_told_since_ends_a_failed_test(client, root):
+    account = make_account(base_url="http://127.0.0.1:9/")
+    client.post(f"/admin/studio/provideraccount/{account.pk}/do/test/")
+    ProviderAccount.objects.update(balance_at=timezone.now(), balance_credits=3)
+    page = words(client, "/admin/studio/provideraccount/")
+    assert "Ready" in page and "It has answered since: now." in page
+
+
+def test_a_new_key_ends_a_failed_test_too(client, root):
+    address = "/admin/studio/provideraccount/"
+    account = make_account(base_url="http://127.0.0.1:9/")
+    client.post(f"{address}{account.pk}/do/test/")
+    client.post(f"{address}{account.pk}/change/", form(key="fresh-key", base_url=account.base_url))
+    page = words(client, address)
+    assert "Ready" in page and "not tested since its key was changed" in page
+    assert "failed their last test" not in words(client, "/admin/")
+
+
+def test_filters_name_accounts_and_providers(client, root):
+    account = make_account(provider="aimlapi")
+    project = make_project(provider="aimlapi")
+    shot = make_generation(project, account=account, provider="aimlapi", model="luma/ray-2")
+    Orphan.objects.create(account=account, job_id="lost", status="succeeded")
+    make_account(provider="gmicloud", label="Spare")
+    make_project(name="Other")
+    Price.objects.create(provider="aimlapi", model="luma/ray-2", duration_s=5, resolution="720p")
+    Price.objects.create(provider="gmicloud", model="Luma-Ray2", duration_s=5, resolution="720p")
+    assert shot.account == account
+    for path, expected in (
+        ("provideraccount", "AI/ML API"), ("project", "AI/ML API"), ("price", "AI/ML API"),
+        ("generation", "AI/ML API (Team)"), ("orphan", "AI/ML API (Team)"),
+        ("ledgerentry", "AI/ML API (Team)"),
+    ):  # fmt: skip
+        page = client.get(f"/admin/studio/{path}/").content.decode()
+        listed = page.partition('id="changelist-filter"')[2]
+        assert re.search(rf">\s*{re.escape(expected)}\s*</a>", listed), path
+        assert not re.search(r">\s*aimlapi\b", listed), path
+    page = words(client, "/admin/studio/provideraccount/?provider=aimlapi")
+    assert "Provider: AI/ML API" in page
+    assert "1 provider account" in page
 
 
 def test_an_account_with_shots_in_line_asks_before_it_is_switched_off(client, root):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,6 +20,7 @@ from django.utils.safestring import SafeString
 from studio.admin.balance import amount, ask_provider
 from studio.admin.base import StudioAdmin, account_name, chip, dollars, filtered, moment, tell, when
 from studio.admin.confirming import Question, asked
+from studio.admin.filters import ProviderNames
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import AT_PROVIDER_STATES, State
 from studio.providers.base import Balance
@@ -32,6 +34,8 @@ Origin = ProviderAccount.Origin
 PAID = [(slug, PROVIDER_LABELS.get(slug, slug)) for slug in DEFAULT_BASE_URLS]
 # How the result of a test begins in the account's history, where it is kept.
 WORKS, FAILS = "Tested, it works: ", "Tested, it does not work: "
+# What was said of the earlier key says nothing of this one.
+NEW_KEY = "A new key is kept."
 DIALECTS = [("", "Its own newer endpoint"), ("legacy", "AI/ML API’s older Luma endpoint")]
 
 
@@ -131,7 +135,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         "last_test",
         "origin",
     )
-    list_filter = ("provider", "enabled", "origin")
+    list_filter = (("provider", ProviderNames), "enabled", "origin")
     search_fields = ("provider", "label", "base_url")
     ordering = ("provider", "label")
     actions = ("test", "enable", "disable", "encrypt_again")
@@ -247,8 +251,8 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
             obj.set_key(fresh)
         super().save_model(request, obj, form, change)
         if fresh and change:
-            # What was said of the earlier key says nothing of this one.
             clear_trouble(obj)
+            self.log_change(request, obj, NEW_KEY)
             messages.info(request, "The new key is kept. Press Test to see whether it works.")
 
     def has_delete_permission(
@@ -334,25 +338,52 @@ def standing_chip(account: ProviderAccount) -> SafeString:
         return chip(account.trouble, "wait")
     if account.provider != "previs" and not account.has_key:
         return chip("No key", "wait")
+    if fails(account):
+        return chip("Failed its last test", "bad")
     return chip("Ready", "ok")
 
 
 # ---- The last test ---------------------------------------------------------------------
 def with_last_test(rows: QuerySet[ProviderAccount]) -> QuerySet[Any]:
-    """Add the newest test of each account from its history: `tested` (text) and `tested_at`."""
+    """Add the newest test of each account from its history: `tested` (text) and `tested_at`.
+
+    Empty where a new key was entered since. `sent_at` is when the provider last took a shot.
+    """
     tests = (
         LogEntry.objects.filter(
-            Q(change_message__startswith=WORKS) | Q(change_message__startswith=FAILS),
+            Q(change_message__startswith=WORKS)
+            | Q(change_message__startswith=FAILS)
+            | Q(change_message=NEW_KEY),
             content_type=ContentType.objects.get_for_model(ProviderAccount),
             object_id=Cast(OuterRef("pk"), CharField()),
         )
         .order_by("-action_time", "-pk")
         .values("change_message", "action_time")
     )
+    # Claimed for sending is not taken yet: that has the provider's id.
+    taken = Generation.objects.filter(account=OuterRef("pk"), submitted_at__isnull=False)
+    sent = taken.exclude(provider_job_id="")
     return rows.annotate(
         tested=Subquery(tests.values("change_message")[:1]),
         tested_at=Subquery(tests.values("action_time")[:1]),
+        sent_at=Subquery(sent.order_by("-submitted_at").values("submitted_at")[:1]),
     )
+
+
+def answered_since(account: ProviderAccount) -> datetime | None:
+    """Return when the provider last told a balance or took a shot, if that was after the test."""
+    known = (account.balance_at, account.sent_at)  # type: ignore[attr-defined]  # annotated
+    since = [at for at in known if at and at > account.tested_at]  # type: ignore[attr-defined]  # annotated
+    return max(since, default=None)
+
+
+def fails(account: ProviderAccount) -> bool:
+    """Whether the last test failed, and nothing is known to have worked since.
+
+    Takes a row of `with_last_test`.
+    """
+    said = str(getattr(account, "tested", None) or "")
+    return said.startswith(FAILS) and answered_since(account) is None
 
 
 def test_result(account: ProviderAccount) -> str | SafeString:
@@ -362,13 +393,17 @@ def test_result(account: ProviderAccount) -> str | SafeString:
         return "not needed"
     if not said:
         return "not tested yet"
+    if said == NEW_KEY:
+        return "not tested since its key was changed"
     works = said.startswith(WORKS)
     words = said.removeprefix(WORKS if works else FAILS).removeprefix(f"{account_name(account)}: ")
+    since = None if works else answered_since(account)
     return format_html(
-        '{} {}<span class="quiet">{}</span>',
-        chip("Works" if works else "Failed", "ok" if works else "bad"),
+        '{} {}<span class="quiet">{}{}</span>',
+        chip("Works" if works else "Failed", "ok" if works else "" if since else "bad"),
         when(account.tested_at),  # type: ignore[attr-defined]  # annotated
         f": {words}" if words else "",
+        format_html(" It has answered since: {}.", when(since)) if since else "",
     )
 
 

@@ -9,7 +9,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from studio.models import Project
+from studio.admin.base import account_name
+from studio.models import Project, ProviderAccount
+from studio.services.accounts import provider_label
 
 SHOWN_PROJECTS = 30
 
@@ -50,6 +52,21 @@ class ProjectFilter(OneOf):
 class ShareProjectFilter(ProjectFilter):
     parameter_name = "share__project__id__exact"
     path = "share__project"
+
+
+class ProviderNames(admin.AllValuesFieldListFilter):
+    """A column that holds a provider's slug, by the providers' names."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield choice | {"display": provider_label(str(choice["display"]))}
+
+
+class AccountNames(admin.RelatedFieldListFilter):
+    """A provider account, as it is called everywhere else."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        return [(account.pk, account_name(account)) for account in ProviderAccount.objects.all()]
 
 
 def when_empty(field: str, title: str, *, empty: str, filled: str) -> tuple[str, type[Any]]:

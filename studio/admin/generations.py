@@ -32,7 +32,7 @@ from studio.admin.clip_filters import (
     StandsFilter,
 )
 from studio.admin.events import TONES, EventInline
-from studio.admin.filters import ProjectFilter
+from studio.admin.filters import AccountNames, ProjectFilter
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services.accounts import provider_label
@@ -59,7 +59,7 @@ class GenerationAdmin(ClipActions, ReadOnlyAdmin[Generation]):
     list_display_links = ("clip_name",)
     list_filter = (
         StandsFilter, ("state", admin.ChoicesFieldListFilter), ChargedFilter, ProviderFilter,
-        "model", "account", ProjectFilter, AgeFilter, ArchivedFilter,
+        "model", ("account", AccountNames), ProjectFilter, AgeFilter, ArchivedFilter,
     )  # fmt: skip
     list_select_related = ("project", "by")
     search_fields = ("title", "prompt", "provider_job_id")

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from studio.admin.base import ReadOnlyAdmin, account_name, chip, dollars, link
-from studio.admin.filters import ProjectFilter
+from studio.admin.filters import AccountNames, ProjectFilter
 from studio.models import LedgerEntry, SpendRequest
 
 TONES = {
@@ -32,7 +32,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
 
     title = "Ledger"
     list_display = ("at", "what", "amount", "clip", "who", "in_project", "paid_from", "in_month")
-    list_filter = ("kind", "month", "account", ProjectFilter)
+    list_filter = ("kind", "month", ("account", AccountNames), ProjectFilter)
     search_fields = ("generation__title", "user__name", "project__name", "note")
     list_select_related = ("generation", "user", "project", "account")
     ordering = ("-pk",)

@@ -25,7 +25,7 @@ from studio.admin.base import (
     tell,
     when,
 )
-from studio.admin.filters import when_empty
+from studio.admin.filters import AccountNames, when_empty
 from studio.forms.gallery import whole_number
 from studio.http import MAX_PK
 from studio.models import Orphan, Project
@@ -45,7 +45,7 @@ class OrphanAdmin(ReadOnlyAdmin[Orphan]):
     noun = "unknown job"
     list_display = ("job_id", "at_account", "said", "standing", "price", "asked", "found", "clip")
     list_filter = (
-        "account",
+        ("account", AccountNames),
         "status",
         when_empty("dismissed_at", "standing", empty="Open", filled="Dismissed"),
     )

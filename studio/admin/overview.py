@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django_q.models import Failure, Schedule
 
-from studio.admin.accounts import WORKS, standing_chip, test_result, with_last_test
+from studio.admin.accounts import fails, standing_chip, test_result, with_last_test
 from studio.admin.balance import amount
 from studio.admin.base import account_name
 from studio.admin.clip_filters import NEEDS_A_PERSON, UNKEPT
@@ -151,8 +151,9 @@ def _accounts() -> Iterator[Waits]:
     rows = ProviderAccount.objects.filter(enabled=True).exclude(provider="previs")
     href = reverse("admin:studio_provideraccount_changelist")
     yield Waits(rows.filter(key_locked="").count(), "accounts without a key", href)
-    tested = with_last_test(rows).filter(tested__isnull=False).exclude(tested__startswith=WORKS)
-    yield Waits(tested.count(), "accounts failed their last test", href, "bad")
+    yield Waits(
+        sum(map(fails, with_last_test(rows))), "accounts failed their last test", href, "bad"
+    )
     yield Waits(rows.exclude(trouble="").count(), "accounts in trouble", href, "bad")
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from studio.admin.base import StudioAdmin, dollars, tell
+from studio.admin.filters import ProviderNames
 from studio.models import Price
 from studio.models.project import RESOLUTIONS
 from studio.providers.catalog import SPECS, UnknownModel, get_spec, price_for
@@ -74,7 +75,7 @@ class PriceAdmin(StudioAdmin[Price]):
         "checked_on",
     )
     list_display_links = ("provider_name", "model")
-    list_filter = ("provider", "model", "edited")
+    list_filter = (("provider", ProviderNames), "model", "edited")
     search_fields = ("provider", "model", "source")
     ordering = WHAT
     readonly_fields = ("edited", "last_charge")

@@ -21,11 +21,13 @@ from studio.admin.base import (
     signed_in_user,
     tell,
 )
+from studio.admin.filters import ProviderNames
 from studio.admin.members import ProjectMembershipInline
 from studio.ledger import month_of
 from studio.models import Export, Generation, Keyframe, LedgerEntry, Membership, Project
 from studio.models.generation import MOVING_STATES
 from studio.services import projects
+from studio.services.accounts import provider_label
 
 
 def stored_bytes(model: type[Any], path: str) -> Coalesce:
@@ -71,7 +73,7 @@ class ProjectAdmin(StudioAdmin[Project]):
     list_display = (
         "name", "standing", "clips", "in_flight", "people", "spent", "stored", "by", "created",
     )  # fmt: skip
-    list_filter = (ArchivedFilter, "provider", "created_at")
+    list_filter = (ArchivedFilter, ("provider", ProviderNames), "created_at")
     list_select_related = ("created_by",)
     search_fields = ("name", "description")
     code_columns = ("code",)
@@ -156,7 +158,7 @@ class ProjectAdmin(StudioAdmin[Project]):
 
     @admin.display(description="Provider and model")
     def offer(self, obj: Project) -> str:
-        return f"{obj.provider}, {obj.model}"
+        return f"{provider_label(obj.provider)}, {obj.model}"
 
     # ---- The page ----------------------------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
