@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from studio.models import Comment, Generation
 from tests.browser.conftest import card, ready, soon, still_box
-from tests.factories import make_generation
+from tests.factories import make_comment, make_generation
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -77,3 +77,117 @@ def test_a_comment_is_sent_and_the_clip_can_be_played_again(open_as, owner, proj
     expect(page.locator("#say-it")).to_be_focused()
     expect(page.locator("#player")).not_to_have_class("drawing")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+def test_undo_in_a_toast_leads_back_to_where_it_was_pressed_from(open_as, owner, project, url):
+    clip = make_generation(project, files=True)
+    page = open_as(owner, url)
+    title(page, clip).focus()
+    page.keyboard.press("x")
+    share = page.locator("#picked .btn.primary")
+    for way_out in ("Undo", "Dismiss"):
+        more = page.get_by_role("button", name="More actions")
+        more.focus()
+        page.keyboard.press("Enter")
+        page.locator("#pick-more").get_by_role("button", name="Tag", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog", name="Tag").get_by_label("Tag").fill(f"hero {way_out}")
+        page.keyboard.press("Enter")
+        toast = page.locator(".toast", has_text=f"“hero {way_out}”")
+        expect(more).to_be_focused()
+        share.focus()
+        toast.get_by_role("button", name=way_out).focus()
+        page.keyboard.press("Enter")
+        expect(toast).to_have_count(0)
+        expect(share).to_be_focused()
+
+
+def test_undo_of_a_deleted_comment_leads_back_into_the_page(open_as, owner, project):
+    clip = make_generation(project, files=True, seconds=2)
+    make_comment(clip, owner, "Lower the ridge")
+    page = ready(open_as(owner, f"/clips/{clip.code}/"))
+    page.locator("#comment-list").get_by_role("button", name="Delete").click()
+    page.locator("#say").focus()
+    # A toast fades where it is put into the page's toasts itself.
+    expect(page.locator("#toasts > .toast[data-fades]")).to_have_count(1)
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#comment-list")).to_contain_text("Lower the ridge")
+    expect(page.locator("#say")).to_be_focused()
+
+
+def test_a_toast_does_not_fade_under_the_focus(open_as, owner, project, url):
+    make_generation(project, files=True)
+    page = open_as(owner, url)
+    page.evaluate(
+        """() => document.getElementById("toasts").insertAdjacentHTML("beforeend",
+        "<div> <div class='toast' data-fades='300'><button type='button'>Undo</button></div> </div>")"""
+    )
+    undo = page.locator(".toast button")
+    undo.focus()
+    page.wait_for_timeout(600)
+    expect(undo).to_be_focused()
+    title(page, Generation.objects.get()).focus()
+    expect(undo).to_have_count(0)
+
+
+def test_a_saved_view_and_its_undo_leave_the_focus_at_the_menu(open_as, owner, project, url):
+    make_generation(project, files=True, rating=5)
+    page = open_as(owner, f"{url}?rating=5")
+    views = page.locator("#b-views")
+    views.focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Save what is shown as a view").fill("Best")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("“Best” is saved.")).to_be_visible()
+    expect(views).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#f-views summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#f-views").get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The view “Best” is deleted.")).to_be_visible()
+    expect(views).to_be_focused()
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("“Best” is back.")).to_be_visible()
+    expect(views).to_be_focused()
+
+
+def test_what_is_refused_in_a_dialog_leaves_its_button_the_focus(
+    open_as, owner, project, url, console_errors
+):
+    failed = make_generation(project, state="failed")
+    page = open_as(owner, url)
+    title(page, failed).focus()
+    page.keyboard.press("x")
+    page.get_by_role("button", name="More actions").focus()
+    page.keyboard.press("Enter")
+    page.locator("#pick-more").get_by_role("button", name="Retry what failed").focus()
+    page.keyboard.press("Enter")
+    again = page.locator("dialog[open] button.primary")
+    again.focus()
+    Generation.objects.all().delete()
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("Choose at least one clip first.")
+    expect(again).to_be_focused()
+    # Chromium puts an answer of 409 into the console.
+    assert len(console_errors) == 1
+    console_errors.clear()
+
+
+def test_retrying_what_did_not_fail_leaves_the_focus_at_the_menu(
+    open_as, owner, project, url, console_errors
+):
+    clip = make_generation(project, files=True)
+    page = open_as(owner, url)
+    title(page, clip).focus()
+    page.keyboard.press("x")
+    more = page.get_by_role("button", name="More actions")
+    more.focus()
+    page.keyboard.press("Enter")
+    page.locator("#pick-more").get_by_role("button", name="Retry what failed").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("None of these failed")
+    expect(more).to_be_focused()
+    console_errors.clear()

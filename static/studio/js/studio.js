@@ -1,5 +1,6 @@
 // What every page needs: toasts, menus, dialogs, the keys that go places, and calm errors.
 // Everything works without this file; it only makes things live.
+import "./focus.js";
 import { showShortcuts } from "./shortcuts.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -32,13 +33,14 @@ function fade(box) {
   if (!("fades" in box.dataset)) return;
   const ms = Number(box.dataset.fades) || FADE_MS;
   let timer = setTimeout(() => box.remove(), ms);
-  box.addEventListener("pointerenter", () => clearTimeout(timer));
-  box.addEventListener("pointerleave", () => (timer = setTimeout(() => box.remove(), FADE_MS / 2)));
+  for (const come of ["pointerenter", "focusin"]) box.addEventListener(come, () => clearTimeout(timer));
+  for (const go of ["pointerleave", "focusout"]) box.addEventListener(go, () => (timer = setTimeout(() => box.remove(), FADE_MS / 2)));
 }
 
 $$("#toasts .toast").forEach(fade);
 new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) if (node.matches?.(".toast[data-fades]")) fade(node);
+  // Some come in a wrapper, which htmx leaves around them.
+  for (const change of changes) for (const node of change.addedNodes) for (const box of [node, ...(node.querySelectorAll?.(".toast") ?? [])]) if (box.matches?.(".toast[data-fades]")) fade(box);
 }).observe($("#toasts"), { childList: true });
 
 // ---- Menus: anchored by CSS where the browser can, by their button's place elsewhere -----
@@ -93,24 +95,6 @@ document.body.addEventListener("htmx:responseError", (event) => {
   const said = event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && event.detail.xhr.responseText;
   trouble(said || "That did not work. Nothing on this page was lost; try again.");
 });
-// A button that is disabled while it asks, or is swapped, loses the focus. What stands there afterwards
-// has it back, even if a dialog asked something in between.
-let held = "";
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const at = document.activeElement ?? document.body;
-  const asks = event.detail.elt.contains(at) || at.form === event.detail.elt;
-  if (at.id && asks && !at.closest("dialog")) held = at.id;
-});
-document.addEventListener("focusin", ({ target }) => target.id === held || target.closest("dialog") || (held = ""));
-// Whoever presses something since has gone on, as with Escape out of a field.
-for (const press of ["keydown", "pointerdown"]) document.addEventListener(press, ({ target }) => target.closest?.("dialog") || (held = ""), true);
-function giveBack() {
-  const at = document.activeElement ?? document.body;
-  const nowhere = at === document.body || at.closest("dialog:not([open])");
-  if (held && nowhere) document.getElementById(held)?.focus({ preventScroll: true });
-}
-document.addEventListener("htmx:afterSettle", giveBack);
-document.addEventListener("close", giveBack, true);
 // An invalid form comes back with its messages: go to the first field that needs a hand.
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.xhr?.status === 422) $("[aria-invalid=true]", event.target)?.focus();
