@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from studio.models import ImportRun
 from tests.browser.conftest import PHONE, overflow, ready, still_box
 from tests.factories import make_generation
 
@@ -57,4 +58,14 @@ def test_asking_for_changes_fits_beside_the_clip(open_as, reviewer, project, url
     page = ready(open_as(reviewer, f"{url}review/"))
     page.keyboard.press("r")
     expect(page.locator("#say-verb")).to_have_text("Ask for changes")
+    assert overflow(page) == 0
+
+
+def test_a_long_name_does_not_widen_the_page_of_imports(open_as, owner, project):
+    ImportRun.objects.create(
+        project=project, by=owner, file_name=f"{'winter' * 19}.zip", archive="x", state="done",
+        problems=[f"stills/{'ridge' * 20}.png is no picture."],
+    )  # fmt: skip
+    page = open_as(owner, "/projects/import/", viewport=PHONE)
+    expect(page.locator("#imports")).to_contain_text("is no picture.")
     assert overflow(page) == 0
