@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from studio.models import ImportRun
@@ -64,7 +65,7 @@ def test_asking_for_changes_fits_beside_the_clip(open_as, reviewer, project, url
 def test_a_long_name_does_not_widen_the_page_of_imports(open_as, owner, project):
     ImportRun.objects.create(
         project=project, by=owner, file_name=f"{'winter' * 19}.zip", archive="x", state="done",
-        problems=[f"stills/{'ridge' * 20}.png is no picture."],
+        finished_at=timezone.now(), problems=[f"stills/{'ridge' * 20}.png is no picture."],
     )  # fmt: skip
     page = open_as(owner, "/projects/import/", viewport=PHONE)
     expect(page.locator("#imports")).to_contain_text("is no picture.")
