@@ -24,7 +24,8 @@ from tests.factories import make_previs, make_project, make_user
 from tests.paid import DIALECTS, account_at, again, lapse, queue_shot
 from tests.soak import stub_pictures
 
-pytestmark = pytest.mark.django_db
+# Once: what it takes from the database, leases and claims, is tested on both by those that own it.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PROVIDERS = ("apiframe", "aimlapi", "gmicloud", "luma")
 
 
