@@ -100,3 +100,18 @@ def test_a_wrong_statement_stays_an_error(alice, monkeypatch):
     wrong = OperationalError("no such table: studio_user")
     monkeypatch.setattr("studio.views.projects.project_list.projects.project_cards", fails(wrong))
     assert alice.get("/").status_code == 500
+
+
+@pytest.mark.django_db
+def test_the_page_that_says_so_asks_the_database_for_nothing(monkeypatch):
+    cast = make_cast()
+    client = Client(raise_request_exception=False)
+    client.force_login(cast.alice)
+    # In a project the pages' own top bar counts its clips.
+    for name in ("studio.context.for_shell", "studio.views.gallery.clip_list.make_cards"):
+        monkeypatch.setattr(name, fails(REFUSED))
+    response = client.get(f"/p/{cast.project.code}/")
+    assert response.status_code == 503
+    assert errors.AWAY in response.content.decode()
+    monkeypatch.setattr("studio.views.gallery.clip_list.make_cards", fails(RuntimeError("ours")))
+    assert client.get(f"/p/{cast.project.code}/").status_code == 500

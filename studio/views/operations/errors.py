@@ -15,6 +15,7 @@ from django.core.exceptions import (
 )
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from studio.services.outage import is_outage
 
@@ -32,10 +33,16 @@ AWAY_FOR_S = 5
 STALE = "This page was open too long. Reload it and try again."
 
 
-def _answer(request: HttpRequest, template: str, text: str, status: int) -> HttpResponse:
+def _answer(
+    request: HttpRequest, template: str, text: str, status: int, *, plain: bool = False
+) -> HttpResponse:
+    """Answer a page, or a fragment's caller the sentence. `plain`: a page that asks the database for
+    nothing, not even for the top bar."""
     # A page inside a card would help nobody: a fragment's caller shows the sentence as a toast.
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
         return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    if plain:
+        return HttpResponse(render_to_string(template, {"text": text}), status=status)
     return render(request, template, {"text": text}, status=status)
 
 
@@ -75,12 +82,12 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     if is_outage(sys.exc_info()[1]):
         return away(request)
-    return _answer(request, "500.html", BROKEN, 500)
+    return _answer(request, "500.html", BROKEN, 500, plain=True)
 
 
 def away(request: HttpRequest) -> HttpResponse:
     """Answer 503: the database or Redis does not answer, as while it is started again."""
-    response = _answer(request, "503.html", AWAY, 503)
+    response = _answer(request, "503.html", AWAY, 503, plain=True)
     response.headers["Retry-After"] = str(AWAY_FOR_S)
     return response
 
