@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from django.test import Client
 
 from tests.people import make_person
 from tests.processes import ROOT, run_manage, studio_environment
@@ -125,23 +126,30 @@ def test_another_host_name_is_refused(said):
 
 
 @pytest.mark.django_db
-def test_every_kind_of_answer_has_the_headers(client):
+def test_every_kind_of_answer_has_the_headers(settings):
+    settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
+    client = Client()
+    everywhere = ["Referrer-Policy", "X-Content-Type-Options", "Cross-Origin-Resource-Policy"]
+    policies = ["Content-Security-Policy", "Permissions-Policy"]
     for path in (
         "/login/",
         "/nothing-here/",
         "/healthz",
         "/s/made-up/",
-        "/static/studio/css/studio.css",
+        "/static/studio/icons/mark.svg",
     ):
         headers = client.get(path).headers
-        for name in (
-            "Content-Security-Policy",
-            "Permissions-Policy",
-            "Referrer-Policy",
-            "X-Content-Type-Options",
-            "Cross-Origin-Resource-Policy",
-        ):
+        for name in (*policies, *everywhere):
             assert name in headers, (path, name)
+    for path in (
+        "/static/studio/css/studio.css",
+        "/static/studio/js/studio.js",
+        "/static/studio/fonts/geist-mono-latin-wght-normal.woff2",
+    ):
+        answer = client.get(path)
+        headers = answer.headers
+        assert answer.status_code == 200
+        assert [name for name in (*policies, *everywhere) if name in headers] == everywhere, path
 
 
 @pytest.mark.django_db
