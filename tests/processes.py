@@ -217,9 +217,9 @@ def database_for_processes(prepared: Prepared) -> Iterator[dict[str, str]]:
 def fresh_database(*, template: str = "") -> Iterator[tuple[str, dict[str, str]]]:
     """A new database, empty or like `template`, and an empty queue: (its name, environment)."""
     environment: dict[str, str] = {}
-    if redis_url := os.environ.get("TEST_REDIS_URL"):
-        # The next database of the same server: this one is the tests' own process's.
-        place = urlsplit(redis_url)
+    if os.environ.get("TEST_REDIS_URL"):
+        # The next database of the same server: REDIS_URL is the tests' own process's (tests/settings.py).
+        place = urlsplit(os.environ["REDIS_URL"])
         number = int(place.path.strip("/") or 0) + 1
         environment["REDIS_URL"] = urlunsplit(place._replace(path=f"/{number}"))
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()
