@@ -141,6 +141,7 @@ def test_no_page_asks_more_than_twelve_times_nor_more_for_many_clips(
     client, busy, monkeypatch, most
 ):
     monkeypatch.setattr(search, "MOST", most)
+    monkeypatch.setattr(search, "MOST_GATHERED", most + 1)
     busy.add(21)  # every state with every third title
 
     def asked():

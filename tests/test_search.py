@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -263,6 +264,7 @@ def test_pages_of_matches_neither_repeat_nor_skip_while_clips_arrive(
     client, owner, project, clip, settings, monkeypatch
 ):
     monkeypatch.setattr(search, "MOST", 7)  # several windows
+    monkeypatch.setattr(search, "MOST_GATHERED", 8)
     settings.GALLERY_PAGE_SIZE = 3
     client.force_login(owner)
     for number in range(25):
@@ -278,3 +280,24 @@ def test_pages_of_matches_neither_repeat_nor_skip_while_clips_arrive(
         assert len(seen) < 80
     assert len(seen) == len(set(seen))
     assert before <= set(seen)
+
+
+@pytest.mark.parametrize("sort", ["", "&sort=newest", "&sort=rating", "&sort=oldest"])
+def test_a_common_word_with_a_filter_finds_what_a_rare_one_would(
+    client, owner, project, clip, monkeypatch, sort
+):
+    client.force_login(owner)
+    for number in range(24):
+        found = clip("Canyon" if number % 4 else "Clip")
+        Generation.objects.filter(pk=found.pk).update(rating=number % 3)
+
+    def shown():
+        cache.clear()
+        html = client.get(f"/p/{project.code}/?q=canyon&rating=1{sort}").content.decode()
+        return re.findall(r'<article class="clip[^>]*data-n="(\d+)"', html)
+
+    rare = shown()
+    assert len(rare) == 12
+    monkeypatch.setattr(search, "MOST", 15)
+    monkeypatch.setattr(search, "MOST_GATHERED", 16)
+    assert shown() == rare

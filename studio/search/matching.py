@@ -57,6 +57,14 @@ def gathering(project_id: int, terms: Terms, *, most: int, loose: bool = False) 
     return sql, [*_span(project_id), *params, most]
 
 
+def carried(terms: Terms) -> Statement:
+    """Return a condition, for PostgreSQL, on a row of studio_generation: that its texts carry the terms."""
+    sql, params = _postgresql(terms)
+    sql = f"""EXISTS (SELECT 1 FROM studio_searchtext s
+      WHERE s.generation_id = studio_generation.id{sql} OFFSET 0)"""
+    return sql, params
+
+
 def numbers(project_id: int, terms: Terms) -> Statement:
     """Return a SELECT, for SQLite, of the numbers of what carries all the terms.
 

@@ -1,7 +1,7 @@
 """Searching the gallery: what carries the words, and which of it matches best.
 
-A search first asks for the newest matches, MOST of them and one more. Mostly there are fewer; then
-their pks are known, and every filter, sort and count works on that short list. A word that thousands
+A search first asks for the newest matches, MOST of them and one more (on PostgreSQL for MOST_GATHERED).
+Mostly there are fewer; then their pks are known, and every filter, sort and count works on that short list. A word that thousands
 of clips carry is left to the index, and only its newest matches are weighed against each other, so
 that no search costs more in a large project than in a small one.
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import BigIntegerField, F
+from django.db.models import BigIntegerField, BooleanField, F
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Substr
 from django.utils.safestring import SafeString
@@ -29,7 +29,7 @@ from studio.search.words import Terms
 from studio.services.gallery import order
 from studio.services.review.mentions import mentioned_in, typed_text
 
-MOST = 300
+MOST = 200
 # Up to here gathering all of what matches and sorting it is quicker than walking from the newest on.
 MOST_GATHERED = 2000
 COMMENT_CHARS = 20_000  # of a clip's comments that are weighed and shown
@@ -38,9 +38,9 @@ LEAST_MISSPELT = 4  # letters; of fewer, everything is like everything
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a search found. `pks` is all of it, or None when it is more than MOST.
+    """What a search found. `pks` is all of it, newest first, or None when that is not known.
 
-    `newest` is the newest of it then, where the database gave that first.
+    `newest` is the newest of it, where the database gave that first.
     """
 
     project: Project
@@ -99,9 +99,9 @@ def find(project: Project, q: str) -> Finding:
     if not pks and _may_be_misspelt(terms):
         like = _gathered(project, terms, loose=True)
         return Finding(project, terms, like[:MOST], loose=bool(like))
-    if len(pks) <= MOST:
-        return Finding(project, terms, pks)
-    return Finding(project, terms, None, pks if len(pks) < MOST_GATHERED else None)
+    if len(pks) < MOST_GATHERED:
+        return Finding(project, terms, pks, pks)
+    return Finding(project, terms, None)
 
 
 def _newest(project: Project, terms: Terms, *, up_to: int = LAST_NUMBER) -> list[int]:
@@ -139,9 +139,13 @@ def _carrying(
 ) -> GenerationQuerySet:
     """Return the rows of the project that carry the terms; makes no query itself.
 
-    `along_order` is for SQLite: it walks along the index of the rows' order, looking for those that
-    carry them, where it would otherwise gather all of them and sort. With "+ 0" it cannot do else.
+    `along_order`: very many do, so it walks along the index of the rows' order, looking for those that
+    carry them. Left to itself a database would gather all of them and sort. SQLite cannot do else with
+    "+ 0", and PostgreSQL, which cannot tell how many carry the beginning of a word, with OFFSET. Rows
+    must stand in no other statement then.
     """
+    if connection.vendor == "postgresql" and along_order:
+        return rows.filter(RawSQL(*matching.carried(terms), BooleanField()))  # noqa: S611 (as below)
     if connection.vendor == "postgresql":
         sql, params = matching.statement(connection, project.pk, terms)
         return rows.filter(pk__in=RawSQL(sql, params))  # noqa: S611 (everything typed is a parameter)
@@ -219,15 +223,15 @@ def _window(
     rows = rows.filter(number__lte=bound).order_by("-number")
     found: list[Found] = []
     more = False
-    if finding.pks is None and all_pass:
+    if all_pass and bound == LAST_NUMBER and finding.newest:
+        found = _weighed(rows.among(finding.newest[:MOST]), finding)
+        more = len(finding.newest) > MOST
+    elif all_pass and finding.pks is None:
         # The index gives the newest by itself, however many there are.
-        if bound == LAST_NUMBER and finding.newest:
-            newest, more = rows.among(finding.newest[:MOST]), True
-        else:
-            newest, more = newest_page(rows, finding, bound)
+        newest, more = newest_page(rows, finding, bound)
         found = _weighed(newest, finding)
     if not found:
-        found = _weighed(finding.narrow(rows), finding)
+        found = _weighed(finding.narrow(rows, for_page=finding.pks is None), finding)
     lowest = min((number for _, number, _ in found), default=1)
     return found, lowest - 1 if more or len(found) == MOST else 0
 
