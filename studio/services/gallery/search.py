@@ -1,9 +1,10 @@
 """Searching the gallery: what carries the words, and which of it matches best.
 
-A search first asks for the newest matches, MOST of them and one more (on PostgreSQL for MOST_GATHERED).
-Mostly there are fewer; then their pks are known, and every filter, sort and count works on that short list. A word that thousands
-of clips carry is left to the index, and only its newest matches are weighed against each other, so
-that no search costs more in a large project than in a small one.
+A search first asks for the newest matches, MOST of them and one more; on PostgreSQL, whose index gives
+them in no order, for MOST_GATHERED. Mostly there are fewer; then their pks are known, and every filter,
+sort and count works on that short list. A word that thousands of clips carry is left to the index, and
+only its newest matches are weighed against each other, so that no search costs more in a large project
+than in a small one.
 
 The best match goes first within a window: the newest MOST matches up to a clip's number. The window
 stays where it was while clips arrive, so its pages neither repeat nor skip; after it comes the next.
