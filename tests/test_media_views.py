@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -122,7 +123,8 @@ def test_a_download_has_a_name_people_understand_and_no_cap(me, made):
 def test_a_name_of_other_letters_still_downloads(me, owner):
     made = make_generation(make_project(owner, name="北"), files=True, title="夜")
     response = me.get(made.clip_url + "&download")
-    assert response["Content-Disposition"] == 'attachment; filename="001-take-1.mp4"'
+    said = response["Content-Disposition"]
+    assert unquote(said) == "attachment; filename*=utf-8''北-001-夜-take-1.mp4"
 
 
 @pytest.mark.parametrize("tail", KINDS)

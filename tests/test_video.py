@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from studio.media.atomic import remove_stale_parts, replacing
+from studio.media.display import Projection
+from studio.media.probing import probe_video
 from studio.media.video import (
     VideoUnreadable,
     VideoWriter,
@@ -18,7 +20,6 @@ from studio.media.video import (
     make_poster,
     make_preview,
     make_strip,
-    probe_video,
     sha256_of,
 )
 
@@ -221,11 +222,9 @@ def test_first_and_last_frame_are_those_of_a_full_decode(tmp_path, count):
 
 
 def last_frame_by_full_decode(path):
-    from studio.media.video import _picture_of
-
     with av.open(str(path)) as container:
         *_, frame = container.decode(video=0)
-        return _picture_of(frame)
+        return Projection(container.streams.video[0]).picture(frame)
 
 
 def test_the_last_frame_of_a_long_gop_and_of_matroska_is_exact(clip, tmp_path):

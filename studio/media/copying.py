@@ -14,8 +14,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from studio.media.fingerprint import UNDECODED, ClipFacts, sound_of
-from studio.media.video import opened_video
+from studio.media.fingerprint import UNDECODED, ClipFacts
+from studio.media.video import opened_video, sound_of
 
 # What the index costs at most per frame and per packet of sound, in bytes. With the room for it
 # kept at the front of the file, nothing has to be moved at the end.
@@ -52,7 +52,7 @@ def copy_pieces(
         copier = _Copier(output, on_packet)
         for index, piece in enumerate(pieces):
             with opened_video(piece.facts.path, options=UNDECODED) as (container, stream):
-                copier.copy(index, container, stream, piece.ends_at)
+                copier.copy(index, container, stream, piece)
 
 
 class _Copier:
@@ -69,32 +69,36 @@ class _Copier:
         self._heard_until: int | None = None  # audio ticks
 
     def copy(
-        self, index: int, container: InputContainer, stream: VideoStream, ends_at: int | None
+        self, index: int, container: InputContainer, stream: VideoStream, piece: Piece
     ) -> None:
         sound = sound_of(container)
         if self._video is None:
             self._video = self._output.add_stream_from_template(stream)
+            if stream.codec_context.name == "hevc":
+                self._video.codec_context.codec_tag = "hvc1"  # Apple's players know no other
             self._audio = self._output.add_stream_from_template(sound) if sound else None
         assert stream.time_base is not None
         start = stream.start_time or 0
-        length = (stream.duration or 0) if ends_at is None else ends_at
+        length = piece.ends_at
+        if length is None:
+            length = round(piece.facts.media.duration / stream.time_base)
         spoken = _SoundWindow(stream, sound, start, self._at, length)
-        end = 0
         for packet in container.demux([stream, *([sound] if sound else [])]):
             if not packet.size or packet.pts is None or packet.dts is None:
                 continue
             if packet.stream is stream:
                 begins = packet.pts - start
-                if ends_at is not None and begins >= ends_at:
+                if piece.ends_at is not None and begins >= length:
                     continue
-                end = max(end, begins + (packet.duration or 0))
+                # Of a frame that is stored before others it may be any time: to the next one stored.
+                packet.duration = min(packet.duration or 0, max(length - begins, 0))
                 self._put_picture(packet, self._at - start)
             else:
                 self._put_sound(packet, spoken)
             self._done += 1
             if self._done % _TELL_EVERY == 0:
                 self._tell(index, self._done)
-        self._at += end if ends_at is None else ends_at
+        self._at += length
 
     def _put_picture(self, packet: Packet[Any], shift: int) -> None:
         assert packet.pts is not None and packet.dts is not None

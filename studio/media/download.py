@@ -3,9 +3,13 @@
 Errors, as a tree:
 
     DownloadError(message)
-    ├── DownloadRefused   will not be fetched however often it is tried
-    ├── DownloadGone      the link no longer works
-    └── DownloadFailed    worth another try; `retry_after_s` when the host said when
+    ├── DownloadRefused   the host refuses, or sends something that is no video
+    │   └── DownloadForbidden   a link or address that this studio's own rules do not allow
+    │       └── DownloadTooLarge   nor a file of this size
+    ├── DownloadGone      the link does not work (yet, or any more)
+    └── DownloadFailed    something went wrong on the way; `retry_after_s` when the host said when
+
+None of them is final: what a host answers may change, and the provider may give another link.
 
 `message` is a sentence for people; it names the host at most, never the link, which may be signed.
 """
@@ -29,6 +33,7 @@ import httpx
 
 from studio.media.addresses import is_public, resolve_host
 from studio.media.atomic import replacing
+from studio.tls import tls_context
 
 MAX_BYTES = 2**30
 TIMEOUT_S = 600.0
@@ -51,11 +56,19 @@ class DownloadError(Exception):
 
 
 class DownloadRefused(DownloadError):
-    """Trying again cannot help: a link, an address, a size or a type that is not allowed."""
+    """The host refuses to send it, or what it sends is no video."""
+
+
+class DownloadForbidden(DownloadRefused):
+    """A link or an address that is not allowed here, and was not followed."""
+
+
+class DownloadTooLarge(DownloadForbidden):
+    """A file larger than is allowed here."""
 
 
 class DownloadGone(DownloadError):
-    """The link has expired or the file was removed."""
+    """The link does not work: not yet, expired, or the file was removed."""
 
 
 class DownloadFailed(DownloadError):
@@ -96,12 +109,16 @@ def download_video(
     exempt from both. Sends no cookie, key or proxy setting of ours. The body must be an MP4, MOV
     or WebM by its first bytes, as long as announced and at most `max_bytes`; it may take
     `timeout_s` in all and must bring SLOW_BYTES_PER_S over any SLOW_WINDOW_S.
-    Raises DownloadRefused, DownloadGone or DownloadFailed.
+    Raises DownloadForbidden, DownloadRefused, DownloadGone or DownloadFailed.
     """
     with (
         _Deadline(timeout_s) as deadline,
         httpx.Client(
-            transport=transport, timeout=_STEP_TIMEOUT, headers=_HEADERS, trust_env=False
+            verify=tls_context(trust_env=False),
+            transport=transport,
+            timeout=_STEP_TIMEOUT,
+            headers=_HEADERS,
+            trust_env=False,
         ) as client,
     ):
         journey = _Journey(client, allow_hosts, resolve, deadline)
@@ -200,18 +217,18 @@ class _Journey:
                 url = _parsed(location, base=url)
             finally:
                 response.close()
-        raise DownloadRefused(f"The link of the clip redirects more than {MAX_REDIRECTS} times.")
+        raise DownloadForbidden(f"The link of the clip redirects more than {MAX_REDIRECTS} times.")
 
     def _send(self, url: httpx.URL) -> httpx.Response:
         """GET one hop, connecting to an address that was checked and to no other."""
         if url.userinfo:
-            raise DownloadRefused("The link of the clip contains a user name or password.")
+            raise DownloadForbidden("The link of the clip contains a user name or password.")
         extensions: dict[str, Any] = {"trace": self.deadline.watch}
         if _is_listed(url, self.allow_hosts):
             request = self.client.build_request("GET", url, extensions=extensions)
             return self.client.send(request, stream=True)
         if url.scheme != "https":
-            raise DownloadRefused("The link of the clip does not begin with https://.")
+            raise DownloadForbidden("The link of the clip does not begin with https://.")
         # The certificate is still checked against the name, which also goes out as Host and SNI.
         extensions["sni_hostname"] = url.raw_host.decode("ascii").rstrip(".")
         error: httpx.TransportError | None = None
@@ -238,7 +255,7 @@ class _Journey:
         if not addresses:
             raise DownloadFailed(f"The host {url.host} was not found.")
         if not all(is_public(address) for address in addresses):
-            raise DownloadRefused(f"The host {url.host} is not a public address.")
+            raise DownloadForbidden(f"The host {url.host} is not a public address.")
         return addresses[:4]
 
 
@@ -246,9 +263,9 @@ def _parsed(link: str, *, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = base.join(link) if base else httpx.URL(link)
     except (httpx.InvalidURL, ValueError):
-        raise DownloadRefused("The link of the clip is not a valid address.") from None
+        raise DownloadForbidden("The link of the clip is not a valid address.") from None
     if url.scheme not in {"https", "http"} or not url.host:
-        raise DownloadRefused("The link of the clip does not begin with https://.")
+        raise DownloadForbidden("The link of the clip does not begin with https://.")
     return url
 
 
@@ -349,5 +366,5 @@ def _content_type(head: bytes) -> str:
     return found
 
 
-def _too_large(max_bytes: int) -> DownloadRefused:
-    return DownloadRefused(f"The clip is larger than the allowed {max_bytes // 2**20} MB.")
+def _too_large(max_bytes: int) -> DownloadTooLarge:
+    return DownloadTooLarge(f"The clip is larger than the allowed {max_bytes // 2**20} MB.")

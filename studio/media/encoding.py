@@ -12,8 +12,8 @@ from pathlib import Path
 
 import av
 
+from studio.media.facts import Colours
 from studio.media.film import FilmKind, FilmWriter
-from studio.media.fingerprint import Colours
 from studio.media.normalising import SOUND_RATE, Look, Samples, Sound, mixed, pictures
 
 _AHEAD = 6  # frames decoded before the encoder takes them

@@ -15,7 +15,7 @@ from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from studio.media.fingerprint import Colours
+from studio.media.facts import Colours
 from studio.media.normalising import SOUND_LAYOUT, SOUND_RATE, Samples
 from studio.media.writing import WholeOrGone
 

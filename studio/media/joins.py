@@ -17,7 +17,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from studio.media.display import Projection
 from studio.media.fingerprint import UNDECODED
+from studio.media.frames import last_tick_at
 from studio.media.video import VideoUnreadable, opened_video
 
 REPEAT_DB = 30.0  # of luma; a given picture comes back from a model at 32 dB and more
@@ -36,7 +38,8 @@ def repeats_frame(first: Path, second: Path, *, until_ms: int | None = None) -> 
     before, last = _last_two(first, until_ms)
     height, width = last.shape
     with opened_video(second) as (container, stream):
-        opening = [_luma(f, width, height) for f in islice(_decoded(container, stream), 2)]
+        luma = Projection(stream).luma
+        opening = [luma(f, (width, height)) for f in islice(_decoded(container, stream), 2)]
     if not opening:
         raise VideoUnreadable("The video has no frames.")
     step = psnr(last, opening[0])
@@ -55,7 +58,7 @@ class FrameTimes:
         """Return how many frames appear up to and with the one on screen at `ms`; None is all."""
         if ms is None:
             return len(self.ticks)
-        latest = Fraction(ms + 1, 1000) / self.time_base
+        latest = last_tick_at(ms, self.time_base)
         return max(sum(tick <= latest for tick in self.ticks), 1)
 
     def end_after(self, shown: int) -> int | None:
@@ -75,7 +78,7 @@ def frame_times(path: Path) -> FrameTimes:
         times = tuple(
             packet.pts - start
             for packet in container.demux(stream)
-            if packet.size and packet.pts is not None
+            if packet.size and packet.pts is not None and not packet.is_discard
         )
         if not times or stream.time_base is None:
             raise VideoUnreadable("The video has no frames.")
@@ -93,7 +96,7 @@ def _last_two(path: Path, until_ms: int | None) -> tuple[Luma, Luma]:
         start = stream.start_time or 0
         latest = start + max((stream.duration or 0) - 1, 0)
         if until_ms is not None and stream.time_base is not None:
-            latest = start + int(Fraction(until_ms + 1, 1000) / stream.time_base)
+            latest = start + last_tick_at(until_ms, stream.time_base)
         for beginning in (latest, start):
             with suppress(av.FFmpegError):
                 container.seek(beginning, stream=stream)
@@ -104,15 +107,12 @@ def _last_two(path: Path, until_ms: int | None) -> tuple[Luma, Luma]:
                 break
         if not ending:
             raise VideoUnreadable("The video has no frames.")
-        width, height = ending[-1].width, ending[-1].height
-        return _luma(ending[0], width, height), _luma(ending[-1], width, height)
+        projection = Projection(stream)
+        shown = projection.display(ending[-1])
+        size = (shown.width, shown.height)
+        return projection.luma(ending[0], size), projection.luma(ending[-1], size)
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     container.seek(stream.start_time or 0, stream=stream)
     yield from container.decode(stream)
-
-
-def _luma(frame: av.VideoFrame, width: int, height: int) -> Luma:
-    gray = frame.reformat(width=width, height=height, format="gray")
-    return np.asarray(gray.to_ndarray(), dtype=np.uint8)

@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from av.filter import Graph
 from av.video.format import VideoFormat
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from studio.media.encode import SCALING, matrix_of
-from studio.media.fingerprint import FULL_RANGE, sound_of
-from studio.media.video import opened_video
+from studio.media.display import Projection
+from studio.media.video import opened_video, sound_of
 
 SOUND_RATE = 48_000  # samples a second
 SOUND_LAYOUT = "stereo"
-
-_CODES = {Colorspace.ITU709: 1, Colorspace.ITU601: 6}  # in ITU-T H.273
 
 Samples = NDArray[np.float32]  # channels × samples, -1 to 1
 
@@ -32,7 +29,8 @@ Samples = NDArray[np.float32]  # channels × samples, -1 to 1
 class Look:
     """What all pictures are made to look like: scaled to fit, with black around if need be.
 
-    `matrix` is what their colours are turned into; None leaves them as each clip has them.
+    `matrix` is what their colours are turned into, high dynamic range brought to what an ordinary
+    screen shows; None leaves them as each clip has them.
     """
 
     width: int  # even, pixels
@@ -44,23 +42,6 @@ class Look:
         return self.width, self.height
 
 
-def count_frames(path: Path, fps: Fraction) -> int:
-    """Return how many frames a clip has at this rate, from its packets; reads the file once."""
-    with opened_video(path) as (container, stream):
-        first: int | None = None
-        last = shown = 0
-        for packet in container.demux(stream):
-            if not packet.size or packet.pts is None or packet.is_discard:
-                continue
-            shown += 1
-            first = packet.pts if first is None else min(first, packet.pts)
-            last = max(last, packet.pts + (packet.duration or 0))
-        if stream.guessed_rate == fps:
-            return max(shown, 1)
-        assert stream.time_base is not None
-        return max(round((last - (first or 0)) * stream.time_base * fps), 1)
-
-
 def pictures(
     path: Path, look: Look, *, fps: Fraction, count: int, skip: int = 0
 ) -> Generator[av.VideoFrame]:
@@ -68,8 +49,8 @@ def pictures(
 
     A frame may be yielded twice; set its pts only when it is used.
     """
-    fitter = _Fitter(look)
     with opened_video(path) as (container, stream):
+        fitter = _Fitter(look, stream)
         for index, frame in enumerate(_steady(container.decode(stream), fps, count)):
             if index >= skip:
                 yield fitter.fit(frame)
@@ -96,52 +77,23 @@ def _steady(frames: Iterator[av.VideoFrame], fps: Fraction, count: int) -> Itera
 
 
 class _Fitter:
-    """Scales, pads and recolours frames; what is right already passes untouched."""
+    """Scales, turns, pads and recolours frames; what is right already passes untouched."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, stream: VideoStream) -> None:
         self._size = look.size
         self._matrix = look.matrix
-        self._reformatter = VideoReformatter()
+        self._projection = Projection(stream)
         self._pad: Graph | None = None
         self._padded: tuple[int, int] | None = None
 
     def fit(self, frame: av.VideoFrame) -> av.VideoFrame:
-        inner = self._inner(frame.width, frame.height)
-        if (frame.width, frame.height) == self._size and self._is_ours(frame):
-            ready = frame
-        else:
-            ready = self._reformatter.reformat(
-                frame,
-                *inner,
-                format="yuv420p",
-                **self._recolouring(frame),
-                interpolation=SCALING,
-                threads=2,
-            )
+        shown = self._projection.display(frame)
+        inner = self._inner(shown.width, shown.height)
+        ready = self._projection.frame(frame, inner, self._matrix)
         if inner != self._size:
             ready = self._centred(ready, inner)
         ready.pict_type = 0
         return ready
-
-    def _is_ours(self, frame: av.VideoFrame) -> bool:
-        if frame.format.name != "yuv420p":
-            return False
-        if self._matrix is None:
-            return True
-        matrix = matrix_of(frame)
-        right = (
-            frame.colorspace == _CODES[self._matrix] if matrix is None else matrix == self._matrix
-        )
-        return right and frame.color_range != FULL_RANGE
-
-    def _recolouring(self, frame: av.VideoFrame) -> dict[str, Any]:
-        if self._matrix is None:
-            return {}
-        return {
-            "src_colorspace": matrix_of(frame),
-            "dst_colorspace": self._matrix,
-            "dst_color_range": ColorRange.MPEG,
-        }
 
     def _inner(self, width: int, height: int) -> tuple[int, int]:
         scale = min(self._size[0] / width, self._size[1] / height)

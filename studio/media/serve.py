@@ -15,12 +15,22 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date
 
+from studio.plain_text import one_line
+
 MAX_PART = 2**20  # bytes in one 206; see ranged_file_response
 DEFAULT_MAX_AGE_S = 3600
 _BLOCK_BYTES = 64 * 1024
 
 # ASCII digits, and few enough of them that int() stays cheap and legal.
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.I | re.A)
+
+
+def attachment(filename: str) -> str:
+    """Return a Content-Disposition that saves the answer under this name, made one visible line.
+
+    A line end would be refused as a header, and a direction override hides the ending.
+    """
+    return content_disposition_header(True, one_line(filename)) or "attachment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ def ranged_file_response(
     `source` is a path, or an open seekable binary file (then `size` in bytes is required, and
     `mtime` in Unix seconds or `etag` is needed for caching). `etag` is the bare value, e.g. a
     SHA-256. A 206 carries at most `cap` bytes, since a paused player would otherwise hold a
-    worker thread for as long as it likes; it asks for the rest by itself. None lifts the limit,
+    connection for as long as it likes; it asks for the rest by itself. None lifts the limit,
     for downloads. `filename` makes the browser save the file under that name. `accel` is the
     internal address of the file at the front server (prefix and stored name, unquoted): the
     body is then left to that server and `source` is not opened.
@@ -88,7 +98,7 @@ def ranged_file_response(
         "X-Content-Type-Options": "nosniff",
     }
     if filename:
-        headers["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
+        headers["Content-Disposition"] = attachment(filename)
     if accel is not None:
         if not isinstance(source, (str, os.PathLike)):
             source.close()
@@ -201,16 +211,26 @@ def _with_body(
 
 
 class _Window:
-    """The next `length` bytes of a file, with the two methods FileResponse uses."""
+    """The next `length` bytes of a file, as a file: the web server sends it without a thread."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
-        self._left = length
+        self._start = file.tell()
+        self._length = length
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(data)
-        return data
+        left = max(0, self._length - self.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._length}[whence]
+        return self._file.seek(self._start + max(0, base + offset)) - self._start
 
     def close(self) -> None:
         self._file.close()

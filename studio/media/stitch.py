@@ -15,10 +15,11 @@ from av.video.reformatter import Colorspace
 from studio.media.atomic import replacing
 from studio.media.copying import CannotCopy, Piece, copy_pieces
 from studio.media.encoding import Cut, encode_cuts
+from studio.media.facts import BT709, MediaFacts
 from studio.media.film import FILM_KINDS, FilmKind
-from studio.media.fingerprint import BT709, FULL_RANGE, HD_LINES, UNTOLD, clip_facts, why_not_copied
+from studio.media.fingerprint import FULL_RANGE, HD_LINES, UNTOLD, clip_facts, why_not_copied
 from studio.media.joins import FrameTimes, frame_times, repeats_frame
-from studio.media.normalising import Look, count_frames
+from studio.media.normalising import Look
 
 MOST_FADE_S = 2.0
 
@@ -43,11 +44,13 @@ class Source:
 
     `continues`: it was made from a frame of the one before it, or leads into it. `until_ms`: the
     next clip takes over from the frame on screen then; what comes after that frame is left out.
+    `media`: what the file is, where it was measured before.
     """
 
     path: Path
     continues: bool = False
     until_ms: int | None = None
+    media: MediaFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,10 @@ class _Plan:
         self._kind = kind
         self._drop = drop_repeated and not fade_s
         self._fade_s = fade_s
-        self._facts = [clip_facts(source.path) for source in sources]
-        self._size = _even(size or _most((f.width, f.height) for f in self._facts), kind.max_side)
-        rate = Fraction(fps or _most(f.fps for f in self._facts))
+        self._facts = [clip_facts(source.path, source.media) for source in sources]
+        self._media = [facts.media for facts in self._facts]
+        self._size = _even(size or _most(f.size for f in self._facts), kind.max_side)
+        rate = Fraction(fps or _most(m.rate for m in self._media))
         self._fps = min(rate, Fraction(kind.max_fps)) if kind.max_fps else rate
         self._times: dict[int, FrameTimes] = {}
 
@@ -178,9 +182,9 @@ class _Plan:
             return f"Encoded anew: the clips fade into one another for {self._fade_s:g} s."
         if reason := why_not_copied(self._facts):
             return f"Encoded anew: {reason}."
-        if self._size != (first.width, first.height):
+        if self._size != first.size:
             return f"Encoded anew at {self._size[0]} × {self._size[1]} pixels."
-        if self._fps != first.fps:
+        if self._fps != first.media.rate:
             return f"Encoded anew at {float(self._fps):g} frames a second."
         for index in range(len(self._sources)):
             end = self._end_ticks(index, repeats)
@@ -233,10 +237,10 @@ class _Plan:
             out,
             self._kind,
             look=look,
-            colours=self._facts[0].colours if look.matrix is None else BT709,
+            colours=self._media[0].colours if look.matrix is None else BT709,
             fps=self._fps,
             fade=fade,
-            sound=any(facts.sound for facts in self._facts),
+            sound=any(media.sound for media in self._media),
             on_frame=lambda i, done: teller.tell(i, done / frames),
         )
         return self._report(out, why, repeats, copied=False, frames=frames)
@@ -245,20 +249,23 @@ class _Plan:
         """Return what colours become; None where the film's may be those all clips have."""
         if not self._kind.tagged:
             return Colorspace.ITU601
-        first, *others = self._facts
-        if first.colours.range == FULL_RANGE or any(f.colours != first.colours for f in others):
+        first, *others = self._media
+        if first.colours.range == FULL_RANGE or any(m.colours != first.colours for m in others):
+            return Colorspace.ITU709
+        if first.is_hdr:  # eight bits show bands
             return Colorspace.ITU709
         # Untagged colours mean another thing in a film of another height.
-        meant = {f.height >= HD_LINES for f in self._facts} | {self._size[1] >= HD_LINES}
+        meant = {m.coded_height >= HD_LINES for m in self._media} | {self._size[1] >= HD_LINES}
         return Colorspace.ITU709 if first.colours.matrix == UNTOLD and len(meant) > 1 else None
 
     def _count(self, index: int, source: Source) -> int:
-        """Return how many frames of a clip are shown, at the film's rate."""
-        count = count_frames(source.path, self._fps)
-        if source.until_ms is None:
-            return count
-        shown = self._times_of(index).shown_until(source.until_ms)
-        return max(1, min(count, round(shown * self._fps / self._facts[index].fps)))
+        """Return how many frames a clip's part lasts, at the film's rate."""
+        lasts = self._media[index].duration
+        if source.until_ms is not None:
+            times = self._times_of(index)
+            end = times.end_after(times.shown_until(source.until_ms))
+            lasts = lasts if end is None else end * times.time_base
+        return max(1, round(lasts * self._fps))
 
     def _check_fade(self, cuts: Sequence[Cut], fade: int) -> None:
         for number, cut in enumerate(cuts, 1):

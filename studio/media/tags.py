@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -85,20 +85,38 @@ def tagged_file(path: Path, provenance: Provenance) -> BinaryIO:
     Raises CannotTag for a file without a plain MP4 or MOV index. Source: ISO/IEC 14496-12, Apple's
     QuickTime file format (metadata), Adobe's XMP specification part 3 (2020), section on MPEG-4.
     """
-    file = path.open("rb")
+    return tagged(path.open("rb"), provenance)
+
+
+def tagged(file: BinaryIO, provenance: Provenance) -> BinaryIO:
+    """As `tagged_file`, of an open seekable file, which is closed with what is returned."""
+    return _spliced(
+        file,
+        lambda moov: _with_tags(moov, _user_data(provenance)),
+        _xmp_box(xmp_packet(provenance)),
+    )
+
+
+def marked(file: BinaryIO, source_type: str) -> BinaryIO:
+    """As `tagged`, with nothing in it but the digital source type: that a machine made the pixels."""
+    return _spliced(file, lambda moov: _with_tags(moov, b""), _xmp_box(source_packet(source_type)))
+
+
+def _spliced(file: BinaryIO, rewritten: Callable[[bytearray], bytearray], tail: bytes) -> BinaryIO:
+    """Return a file with another index and a box behind its end. Raises CannotTag, the file closed."""
     try:
-        size = path.stat().st_size
+        size = file.seek(0, io.SEEK_END)
         boxes = list(_boxes(file, 0, size))
         index = next((box for box in boxes if box.kind == b"moov"), None)
         if index is None or index.end - index.start > MOST_INDEX_BYTES:
             raise CannotTag("the file has no index of a usable size")
         if any(box.kind == b"moof" for box in boxes):
             raise CannotTag("the file is fragmented")
-        moov = _with_tags(_read(file, index), provenance)
+        moov = rewritten(_read(file, index))
         grown = len(moov) - (index.end - index.start)
         if grown:
             _shift_offsets(moov, index.end, grown)
-        return io.BufferedReader(_Spliced(file, size, index, bytes(moov), _xmp_box(provenance)))
+        return io.BufferedReader(_Spliced(file, size, index, bytes(moov), tail))
     except BaseException:
         file.close()
         raise
@@ -163,7 +181,7 @@ def _box(kind: bytes, body: bytes) -> bytes:
     return (len(body) + 8).to_bytes(4) + kind + body
 
 
-def _with_tags(moov: bytearray, provenance: Provenance) -> bytearray:
+def _with_tags(moov: bytearray, user_data: bytes) -> bytearray:
     """Return the index with our tags in the place of those it has."""
     view = io.BytesIO(moov)
     (top,) = _boxes(view, 0, len(moov))
@@ -175,7 +193,7 @@ def _with_tags(moov: bytearray, provenance: Provenance) -> bytearray:
                     raise CannotTag("the file has user data of its own")
         elif box.kind != b"meta":
             kept += moov[box.start : box.end]
-    return bytearray(_box(b"moov", bytes(kept) + _user_data(provenance)))
+    return bytearray(_box(b"moov", bytes(kept) + user_data))
 
 
 def _without_terminator(moov: bytearray, box: _Box) -> int:
@@ -291,8 +309,21 @@ def _legal(text: str) -> str:
     )
 
 
-def _xmp_box(provenance: Provenance) -> bytes:
-    return _box(b"uuid", XMP_BOX + xmp_packet(provenance).encode())
+def source_packet(source_type: str) -> str:
+    """Return an XMP packet with the IPTC digital source type alone."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+        '<rdf:Description rdf:about=""\n'
+        '   xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"\n'
+        f"   Iptc4xmpExt:DigitalSourceType={quoteattr(source_type)}/>\n"
+        '</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
+    )
+
+
+def _xmp_box(packet: str) -> bytes:
+    return _box(b"uuid", XMP_BOX + packet.encode())
 
 
 # ---- The file that is read -----------------------------------------------------------------------

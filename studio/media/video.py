@@ -1,4 +1,4 @@
-"""Video files: measuring, frames and what is derived from them. PyAV lives here and in encode.
+"""Video files: their frames, and what is derived from them.
 
 Every reader opens local MP4, MOV, Matroska and WebM files only; playlists, pictures and network
 addresses are refused. Times are whole milliseconds from the first frame.
@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
 from studio.media.atomic import replacing
-from studio.media.encode import SCALING, VideoWriter, matrix_of
+from studio.media.display import Projection
+from studio.media.encode import VideoWriter
+from studio.media.facts import MediaFacts
+from studio.media.frames import last_tick_at
 
 __all__ = [
-    "VideoInfo",
     "VideoUnreadable",
     "VideoWriter",
     "first_frame",
@@ -34,7 +38,6 @@ __all__ = [
     "make_preview",
     "make_strip",
     "opened_video",
-    "probe_video",
     "sha256_of",
 ]
 
@@ -45,61 +48,12 @@ PREVIEW_MAX_FPS = 30
 STRIP_FRAMES = 6
 STRIP_FRAME_WIDTH = 320
 
-MATROSKA_SLACK_S = 0.25  # its packets may not say how long the last frame lasts
-
-_CUT_SHORT = "The video file is cut short: its end is missing."
+CUT_SHORT = "The video file is cut short: its end is missing."
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 
 
 class VideoUnreadable(ValueError):
     """The file is not a whole, playable video; the message is a sentence for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What a video file really is, counted from its packets and not taken from its header."""
-
-    width: int  # pixels
-    height: int
-    duration_ms: int
-    fps: float  # average
-    frames: int
-    bytes: int
-    codec: str  # FFmpeg's name, e.g. "h264"
-    pix_fmt: str  # e.g. "yuv420p"
-    has_audio: bool
-
-
-def probe_video(path: Path) -> VideoInfo:
-    """Measure a video file; reads it once, decodes one frame.
-
-    Raises VideoUnreadable when it is empty, of another kind, cut short or without a picture.
-    """
-    size = path.stat().st_size
-    if not size:
-        raise VideoUnreadable("The video file is empty.")
-    with opened_video(path) as (container, stream):
-        _check_boxes(path, size)
-        count, end_s, span = _measure_packets(container, stream)
-        declared_s = (container.duration or 0) / 1_000_000
-        # MP4 tells by its boxes; there, edit lists make the declared length a poor witness.
-        if "matroska" in container.format.name and end_s < declared_s - MATROSKA_SLACK_S:
-            raise VideoUnreadable(_CUT_SHORT)
-        if not count or span <= 0:
-            raise VideoUnreadable("The video has no frames.")
-        _shown_at(container, stream, 0)
-        context = stream.codec_context
-        return VideoInfo(
-            width=context.width,
-            height=context.height,
-            duration_ms=round(span * 1000),
-            fps=round(float(stream.average_rate or count / span), 3),
-            frames=count,
-            bytes=size,
-            codec=context.name,
-            pix_fmt=context.pix_fmt or "",
-            has_audio=bool(container.streams.audio),
-        )
 
 
 def frame_at(path: Path, ms: int) -> Image.Image:
@@ -108,7 +62,7 @@ def frame_at(path: Path, ms: int) -> Image.Image:
     A frame's time rounded up or down to a whole millisecond means that frame.
     """
     with opened_video(path) as (container, stream):
-        return _picture_of(_shown_at(container, stream, ms))
+        return Projection(stream).picture(shown_at(container, stream, ms))
 
 
 def first_frame(path: Path) -> Image.Image:
@@ -122,33 +76,37 @@ def last_frame(path: Path) -> Image.Image:
         for beginning in (_end_of(container, stream), None):
             ending = deque(_decoded_from(container, stream, beginning), maxlen=1)
             if ending:
-                return _picture_of(ending[0])
+                return Projection(stream).picture(ending[0])
         raise VideoUnreadable("The video has no frames.")
 
 
-def make_poster(path: Path, out: Path, *, at_ms: int | None = None) -> None:
+def make_poster(
+    path: Path, out: Path, *, at_ms: int | None = None, facts: MediaFacts | None = None
+) -> None:
     """Write a WebP of one frame, at most POSTER_SIDE on the long side; a third in by default."""
     with opened_video(path) as (container, stream):
-        ms = _duration_ms(container, stream) // 3 if at_ms is None else at_ms
-        frame = _shown_at(container, stream, ms)
-        picture = _picture_of(frame, *_fit(frame.width, frame.height, POSTER_SIDE))
+        ms = _duration_ms(container, stream, facts) // 3 if at_ms is None else at_ms
+        frame, projection = shown_at(container, stream, ms), Projection(stream)
+        shown = projection.display(frame)
+        picture = projection.picture(frame, _fit(shown.width, shown.height, POSTER_SIDE))
     with replacing(out) as temporary:
         picture.save(temporary, "WEBP", quality=80, method=4)
 
 
-def make_strip(path: Path, out: Path) -> None:
+def make_strip(path: Path, out: Path, *, facts: MediaFacts | None = None) -> None:
     """Write STRIP_FRAMES frames side by side as one WebP, each STRIP_FRAME_WIDTH wide.
 
     The frames sit in the middle of equal parts of the clip, the first part on the left.
     """
     with opened_video(path) as (container, stream):
-        duration_ms = _duration_ms(container, stream)
-        pictures = []
+        duration_ms = _duration_ms(container, stream, facts)
+        projection, pictures = Projection(stream), []
         for index in range(STRIP_FRAMES):
             ms = duration_ms * (2 * index + 1) // (2 * STRIP_FRAMES)
-            frame = _shown_at(container, stream, ms)
-            height = max(1, round(STRIP_FRAME_WIDTH * frame.height / frame.width))
-            pictures.append(_picture_of(frame, STRIP_FRAME_WIDTH, height))
+            frame = shown_at(container, stream, ms)
+            shown = projection.display(frame)
+            height = max(1, round(STRIP_FRAME_WIDTH * shown.height / shown.width))
+            pictures.append(projection.picture(frame, (STRIP_FRAME_WIDTH, height)))
     strip = Image.new("RGB", (STRIP_FRAME_WIDTH * STRIP_FRAMES, pictures[0].height))
     for index, picture in enumerate(pictures):
         strip.paste(picture, (index * STRIP_FRAME_WIDTH, 0))
@@ -156,24 +114,35 @@ def make_strip(path: Path, out: Path) -> None:
         strip.save(temporary, "WEBP", quality=75, method=4)
 
 
-def make_preview(path: Path, out: Path) -> None:
+def make_preview(path: Path, out: Path, *, facts: MediaFacts | None = None) -> None:
     """Write a small silent MP4 for playing under the pointer, PREVIEW_SIDE on the long side."""
     with opened_video(path) as (container, stream):
-        context = stream.codec_context
-        width, height = _fit(context.width, context.height, PREVIEW_SIDE, even=True)
+        projection = Projection(stream)
+        shown = projection.display(shown_at(container, stream, 0))
+        size = _fit(shown.width, shown.height, PREVIEW_SIDE, even=True)
         rate = min(stream.average_rate or Fraction(24), Fraction(PREVIEW_MAX_FPS))
         with (
             replacing(out) as temporary,
-            VideoWriter(temporary, width=width, height=height, fps=rate, crf=28, gop=12) as writer,
+            VideoWriter(
+                temporary, width=size[0], height=size[1], fps=rate, crf=28, gop=12
+            ) as writer,
         ):
-            for frame in _at_steady_rate(_decoded_from(container, stream, None), stream, rate):
-                writer.write(frame)
+            count = round(facts.duration * rate) if facts else 0
+            frames = _decoded_from(container, stream, None)
+            for frame in _at_steady_rate(frames, stream, rate, count):
+                writer.write(projection.frame(frame, size, Colorspace.ITU709))
 
 
 def sha256_of(path: Path) -> str:
     """Return the hexadecimal digest of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """Return the stream that is heard, or None for a silent clip."""
+    stream = container.streams.best("audio")
+    return stream if isinstance(stream, AudioStream) else None
 
 
 @contextlib.contextmanager
@@ -201,48 +170,6 @@ def opened_video(
         ) from error
 
 
-def _check_boxes(path: Path, size: int) -> None:
-    """Refuse an MP4 or MOV whose media or index runs past the end of the file.
-
-    Source: ISO/IEC 14496-12, 4.2 (box: 32-bit size and type; 1 means a 64-bit size follows, 0 to
-    the end). Other files pass.
-    """
-    with path.open("rb") as file:
-        offset = 0
-        while len(head := file.read(16)) >= 8:
-            length, kind = int.from_bytes(head[:4]), head[4:8]
-            if length == 1:
-                length = int.from_bytes(head[8:16])
-            if length < 8:
-                return
-            offset += length
-            if kind in {b"moov", b"mdat", b"moof"} and offset > size:
-                raise VideoUnreadable(_CUT_SHORT)
-            file.seek(offset)
-
-
-def _measure_packets(container: InputContainer, stream: VideoStream) -> tuple[int, float, float]:
-    """Return frames of `stream`, the end of all streams in s and the span of `stream` in s."""
-    count, end_s = 0, 0.0
-    first: Fraction | None = None
-    last = Fraction(0)
-    streams = [stream, *container.streams.audio]
-    for packet in container.demux(streams):
-        if packet.is_corrupt:
-            raise VideoUnreadable(_CUT_SHORT)
-        if not packet.size or packet.pts is None:
-            continue
-        start = packet.pts * packet.time_base
-        end = start + (packet.duration or 0) * packet.time_base
-        end_s = max(end_s, float(end))
-        if packet.stream is stream:
-            count += 1
-            if not packet.is_discard:
-                first = start if first is None else min(first, start)
-                last = max(last, end)
-    return count, end_s, float(last - (first or 0))
-
-
 def _decoded_from(
     container: InputContainer, stream: VideoStream, pts: int | None
 ) -> Iterator[av.VideoFrame]:
@@ -255,10 +182,11 @@ def _decoded_from(
     yield from container.decode(stream)
 
 
-def _shown_at(container: InputContainer, stream: VideoStream, ms: int) -> av.VideoFrame:
+def shown_at(container: InputContainer, stream: VideoStream, ms: int) -> av.VideoFrame:
+    """Return the decoded frame on screen at `ms`; past the end the last one."""
     assert stream.time_base is not None
     beginning = stream.start_time or 0
-    target = beginning + int(Fraction(max(0, ms) + 1, 1000) / stream.time_base)
+    target = beginning + last_tick_at(ms, stream.time_base)
     for seek_to in (target, None):
         shown = None
         for frame in _decoded_from(container, stream, seek_to):
@@ -272,11 +200,12 @@ def _shown_at(container: InputContainer, stream: VideoStream, ms: int) -> av.Vid
 
 
 def _at_steady_rate(
-    frames: Iterator[av.VideoFrame], stream: VideoStream, rate: Fraction
+    frames: Iterator[av.VideoFrame], stream: VideoStream, rate: Fraction, least: int
 ) -> Iterator[av.VideoFrame]:
-    """Repeat or drop frames so that they come `rate` times a second."""
+    """Repeat or drop frames so that they come `rate` times a second, the last one until `least`."""
     assert stream.time_base is not None
     written = 0
+    last: av.VideoFrame | None = None
     first: int | None = None
     for frame in frames:
         pts = frame.pts or 0
@@ -284,7 +213,9 @@ def _at_steady_rate(
         due = math.ceil((pts - first) * stream.time_base * rate - Fraction(1, 2)) + 1
         for _ in range(written, due):
             yield frame
-        written = max(written, due)
+        written, last = max(written, due), frame
+    if last is not None:
+        yield from itertools.repeat(last, max(0, least - written))
 
 
 def _end_of(container: InputContainer, stream: VideoStream) -> int | None:
@@ -295,7 +226,10 @@ def _end_of(container: InputContainer, stream: VideoStream) -> int | None:
     return int(Fraction(container.duration, 1_000_000) / stream.time_base)
 
 
-def _duration_ms(container: InputContainer, stream: VideoStream) -> int:
+def _duration_ms(container: InputContainer, stream: VideoStream, facts: MediaFacts | None) -> int:
+    """Return how long the picture lasts: as measured, or where it is not, as the file's header says."""
+    if facts is not None:
+        return facts.duration_ms
     if stream.duration is not None and stream.time_base is not None:
         return int(stream.duration * stream.time_base * 1000)
     return (container.duration or 0) // 1000
@@ -306,13 +240,3 @@ def _fit(width: int, height: int, side: int, *, even: bool = False) -> tuple[int
     if even:
         return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _picture_of(
-    frame: av.VideoFrame, width: int | None = None, height: int | None = None
-) -> Image.Image:
-    picture = frame.to_image(  # type: ignore[no-untyped-call]  # untyped in PyAV's stubs
-        width=width, height=height, src_colorspace=matrix_of(frame), interpolation=SCALING
-    )
-    assert isinstance(picture, Image.Image)
-    return picture

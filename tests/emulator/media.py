@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,6 +55,13 @@ def _write_clip(path: Path, width: int, height: int, frames: int) -> None:
         out.mux(stream.encode())
 
 
+def clip_of(world: World, job: EmulatedJob) -> bytes:
+    """Return a job's clip: a box at its end that players skip names the job, so no two are alike."""
+    clip = make_clip(job.aspect_ratio, world.config.clip_s or job.duration_s)
+    name = job.id.encode()
+    return clip + (len(name) + 8).to_bytes(4, "big") + b"free" + name
+
+
 @cache
 def make_thumbnail() -> bytes:
     buffer = io.BytesIO()
@@ -71,12 +79,31 @@ async def clip(request: web.Request) -> web.StreamResponse:
     job = world.jobs.get(name) or world.jobs.get(request.match_info["name"])
     if job is None or job.phase != "done" or job.outcome in ("expired", "dead_link"):
         return web.Response(status=404, text="gone")
-    duration_s = world.config.clip_s or job.duration_s
-    data = await asyncio.to_thread(make_clip, job.aspect_ratio, duration_s)
+    job.clip_requests += 1
+    early = _not_there(world, job)
+    if early is not None:
+        return early
+    data = await asyncio.to_thread(clip_of, world, job)
     fault = world.faults.pick("media", job.dialect, job.id)
     if fault:
         return await _broken(world, request, job, fault, data)
     return web.Response(body=data, content_type="video/mp4")
+
+
+EARLY = {"media_404_early": 404, "media_403_early": 403, "media_410_early": 410}
+
+
+def _not_there(world: World, job: EmulatedJob) -> web.Response | None:
+    """Return what is answered where the clip of a job that has ended is not there yet, or not now."""
+    if job.delivery == "media_flapping":
+        # The first request meets it, and every other one.
+        return web.Response(status=404, text="gone") if job.clip_requests % 2 else None
+    late = time.time() < job.finishes_at + world.config.media_late_s
+    if not job.delivery or not late:
+        return None
+    if job.delivery == "media_html_early":
+        return web.Response(text=HTML, content_type="text/html")
+    return web.Response(status=EARLY[job.delivery], text="gone")
 
 
 async def thumbnail(request: web.Request) -> web.Response:

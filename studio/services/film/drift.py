@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studio.media.frames import exact_rate, frame_number, middle_of
 from studio.media.video import frame_at
 from studio.models import Generation, Keyframe, User
 from studio.providers.catalog import UnknownModel, get_spec
@@ -80,4 +81,6 @@ def earlier_frame(*, clip: Generation, frames: int, by: User) -> Keyframe:
 
 def earlier_ms(clip: Generation, frames: int) -> int:
     """Return the middle of the frame so many before the last one, in ms from the clip's start."""
-    return max(0, round((clip.duration_ms or 0) - (frames + 0.5) * 1000 / (clip.fps or 24)))
+    rate = exact_rate(clip.fps)
+    last = frame_number(clip.duration_ms or 0, rate) - 1
+    return middle_of(max(0, last - frames), rate)

@@ -12,12 +12,15 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.text import slugify
 
 from studio import export_lifecycle
+from studio.file_names import file_stem
+from studio.media.frames import exact_rate, frame_number
 from studio.media.stitch import FILM_KINDS, MOST_FADE_S
 from studio.models import Chain, Export, Generation, User
 from studio.queue import enqueue
+from studio.services import quotas
+from studio.services.apart import Apart
 from studio.services.chains import path_of
 from studio.services.disk import check_room
 from studio.services.errors import StudioError
@@ -93,13 +96,14 @@ def create_export(*, chain: Chain, by: User, options: ExportOptions | None = Non
     """Ask for a film of everything that plays to this chain's end, and return its export.
 
     The clips are those of this moment: a chain changed later gives another film. Raises
-    StudioError while a segment is not rendered.
+    StudioError while a segment is not rendered, and once this person's films of a day are used up.
     """
     options = options or ExportOptions()
     options.check()
     check_room()
     clips = [segment.generation for segment in path_of(chain)]
     _check_clips(clips)
+    quotas.take(quotas.EXPORTS, by)
     with transaction.atomic():
         # One version at a time, however many ask at once.
         Chain.objects.select_for_update().get(pk=chain.pk)
@@ -109,7 +113,7 @@ def create_export(*, chain: Chain, by: User, options: ExportOptions | None = Non
             options=asdict(options)
             | {
                 "version": _last_version(chain) + 1,
-                "name": slugify(chain.title)[:80].strip("-") or "film",
+                "name": file_stem(chain.title, otherwise="film"),
                 "clips": [str(clip.code) for clip in clips],
             },
             duration_ms=sum(clip.duration_ms or 0 for clip in clips),
@@ -161,9 +165,9 @@ def handed_over_at(clip: Generation, after: Generation | None) -> int | None:
     still = after.start_keyframe if after else None
     if still is None or still.grabbed_from_id != clip.pk or not still.grabbed_at_ms:
         return None
-    frame_ms = 1000 / (clip.fps or 24)
-    ends_ms = (clip.duration_ms or 0) - 1.5 * frame_ms
-    return still.grabbed_at_ms if still.grabbed_at_ms < ends_ms else None
+    rate = exact_rate(clip.fps)
+    last = frame_number(clip.duration_ms or 0, rate) - 1
+    return still.grabbed_at_ms if frame_number(still.grabbed_at_ms, rate) < last else None
 
 
 def listed_exports(chains: Iterable[Chain]) -> QuerySet[Export]:
@@ -217,32 +221,36 @@ def restore(*, export: Export) -> bool:
 def revive_exports() -> int:
     """Look after exports nobody works on; safe to call at any time. Returns how many moved."""
     now = timezone.now()
-    moved = 0
+    moved, apart = 0, Apart()
     for export in Export.objects.filter(state=State.RUNNING, lease_until__lt=now):
-        held = Q(lease_token=export.lease_token, lease_until__lt=now)
-        if export.attempts >= MOST_ATTEMPTS:
-            text = f"Stitching stopped its worker {export.attempts} times. Try a smaller size."
-            moved += export_lifecycle.fail(export.pk, text=text, where=held)
-        else:
-            moved += export_lifecycle.queue(export.pk, where=held)
+        with apart.one(f"export {export.pk}"):
+            held = Q(lease_token=export.lease_token, lease_until__lt=now)
+            if export.attempts >= MOST_ATTEMPTS:
+                text = f"Stitching stopped its worker {export.attempts} times. Try a smaller size."
+                moved += export_lifecycle.fail(export.pk, text=text, where=held)
+            else:
+                moved += export_lifecycle.queue(export.pk, where=held)
     waiting = Q(lease_until=None, created_at__lt=now - ASK_AGAIN) | Q(lease_until__lt=now)
     for pk in Export.objects.filter(waiting, state=State.QUEUED).values_list("pk", flat=True):
         # The queue may have lost the task; it is asked for at most every half minute.
-        if Export.objects.filter(waiting, pk=pk, state=State.QUEUED).update(
-            lease_until=now + ASK_AGAIN
-        ):
-            enqueue("stitch_export", pk)
-            moved += 1
+        with apart.one(f"export {pk}"):
+            if Export.objects.filter(waiting, pk=pk, state=State.QUEUED).update(
+                lease_until=now + ASK_AGAIN
+            ):
+                enqueue("stitch_export", pk)
+                moved += 1
     _purge_deleted()
     _tidy_scratch()
     return moved
 
 
 def _purge_deleted() -> None:
+    apart = Apart()
     over = Export.objects.filter(deleted_at__lt=timezone.now() - UNDO_FOR)
     for export in over.filter(state__in=sorted(Export.TERMINAL)).select_related("chain__project"):
-        export.delete()
-        remove_files(export, but="")
+        with apart.one(f"removing export {export.pk}"):
+            export.delete()
+            remove_files(export, but="")
 
 
 def _tidy_scratch() -> None:

@@ -14,11 +14,13 @@ from django.db.models import Q
 
 from studio import export_lifecycle
 from studio.leases import renewed
+from studio.media.facts import MediaFacts
 from studio.media.film import FILM_KINDS
 from studio.media.stitch import Progress, Source, StitchCancelled, StitchReport, stitch_clips
 from studio.media.video import VideoUnreadable
 from studio.models import Export, Generation
 from studio.services import disk
+from studio.services.clip_facts import facts_of
 from studio.services.errors import StudioError
 from studio.services.files import keep, local_copy, scratch_dir
 from studio.services.film.exports import (
@@ -94,6 +96,7 @@ def _stitch(export: Export, out: Path, beat: _Beat) -> StitchReport:
                     path,
                     continues=before is not None and _continues(before, clip),
                     until_ms=handed_over_at(clip, after),
+                    media=facts_of(clip),
                 )
             )
         return stitch_clips(
@@ -101,7 +104,7 @@ def _stitch(export: Export, out: Path, beat: _Beat) -> StitchReport:
             out,
             drop_repeated=options.drop_repeated,
             crossfade_s=options.crossfade_s,
-            size=_size(clips[0], options.size),
+            size=_size(facts_of(clips[0]), options.size),
             codec=options.format,
             on_progress=beat,
         )
@@ -112,10 +115,10 @@ def _continues(before: Generation, clip: Generation) -> bool:
     return clip.start_generation_id == before.pk or before.end_generation_id == clip.pk
 
 
-def _size(first: Generation, size: str) -> tuple[int, int] | None:
+def _size(first: MediaFacts, size: str) -> tuple[int, int] | None:
     """Return pixels of this size in the first clip's shape; None keeps the clips' own."""
     short = SIZES[size]
-    if not short or not first.width or not first.height:
+    if not short:
         return None
     scale = short / min(first.width, first.height)
     width, height = (max(2, round(side * scale / 2) * 2) for side in (first.width, first.height))

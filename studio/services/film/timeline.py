@@ -11,6 +11,7 @@ from studio.models import Chain, Generation, Segment
 from studio.models.generation import MOVING_STATES
 from studio.services.cards import Card
 from studio.services.chains import segment_rows
+from studio.services.film.exports import handed_over_at
 
 # Room a branch needs behind its last segment (its button to extend it), and at least, in seconds.
 AFTER_S = 2.5
@@ -63,12 +64,7 @@ class Place:
     @property
     def joins_ms(self) -> int | None:
         """When in the clip before it this one takes over, where that is not at its very end."""
-        still = self.generation.start_keyframe
-        if still is None or self.before is None or still.grabbed_from_id != self.before.pk:
-            return None
-        at, whole = still.grabbed_at_ms, self.before.duration_ms
-        frame_ms = 1000 / (self.before.fps or 24)
-        return at if at and whole and 0 < at < whole - 1.5 * frame_ms else None
+        return None if self.before is None else handed_over_at(self.before, self.generation)
 
     @property
     def joined(self) -> bool:

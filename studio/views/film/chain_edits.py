@@ -7,11 +7,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect, replace_url, trigger_client_event
 
 from studio.forms.chain import read_clip, read_clips, read_other, read_step
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
 from studio.models import Chain, Generation, Segment
 from studio.services import chains
 from studio.services.errors import StudioError
@@ -108,7 +108,7 @@ def duplicate_chain(request: StudioRequest, code: UUID) -> HttpResponse:
     return _gone(request, _address(copy, None))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def join_chain(request: StudioRequest, code: UUID) -> HttpResponse:
     """Ask which chain to put behind this one, and do it."""

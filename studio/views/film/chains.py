@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from studio.forms.gallery import whole_number
@@ -71,7 +71,7 @@ def chain_detail(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "chain_detail.html", ctx | export_context(chain, ctx["tree"]))
 
 
-@require_GET
+@require_safe
 @signed_in
 def chain_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     """Answer 204 when nothing in the project changed since the cursor, else the page in pieces."""
@@ -221,7 +221,7 @@ def _joint(place: Place) -> str:
 # ---- Bridging ----------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @signed_in
 def choose_bridge(request: StudioRequest, code: UUID) -> HttpResponse:
     """What a bridge from this clip may lead to: the project's clips of its shape, and its stills."""

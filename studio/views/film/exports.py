@@ -11,9 +11,9 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from studio.http import StudioRequest, project_for, signed_in
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in
 from studio.models import Chain, Export, Membership
 from studio.services.errors import StudioError
 from studio.services.exchange.provenance import provenance_of_film
@@ -89,7 +89,7 @@ def _row(export: Export) -> Row:
     )
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def chain_exports(request: StudioRequest, code: UUID) -> HttpResponse:
     """Show the block; a POST asks for a film of the chain named by `path`, else of this one."""

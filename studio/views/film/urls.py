@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
+from studio.address_rules import CREATE, RARE, SEE, address
 from studio.views.film import chain_edits, chains, exports
 
 urlpatterns: list[URLPattern] = [
-    path("p/<uuid:code>/chains/", chains.chain_list, name="chain-list"),
-    path("p/<uuid:code>/chains/new/", chain_edits.create_chain, name="create-chain"),
-    path("chains/<uuid:code>/", chains.chain_detail, name="chain-detail"),
-    path("chains/<uuid:code>/changes/", chains.chain_changes, name="chain-changes"),
-    path("chains/<uuid:code>/join/", chain_edits.join_chain, name="join-chain"),
-    path("chains/<uuid:code>/title/", chain_edits.rename_chain, name="rename-chain"),
-    path("chains/<uuid:code>/duplicate/", chain_edits.duplicate_chain, name="duplicate-chain"),
-    path("chains/<uuid:code>/main/", chain_edits.make_main, name="make-main"),
-    path("chains/<uuid:code>/delete/", chain_edits.delete_chain, name="delete-chain"),
-    path("chains/<uuid:code>/restore/", chain_edits.restore_chain, name="restore-chain"),
-    path(
+    address("p/<uuid:code>/chains/", chains.chain_list, SEE, name="chain-list"),
+    address("p/<uuid:code>/chains/new/", chain_edits.create_chain, CREATE, name="create-chain"),
+    address("chains/<uuid:code>/", chains.chain_detail, SEE, name="chain-detail"),
+    address("chains/<uuid:code>/changes/", chains.chain_changes, SEE, name="chain-changes"),
+    address("chains/<uuid:code>/join/", chain_edits.join_chain, CREATE, name="join-chain"),
+    address("chains/<uuid:code>/title/", chain_edits.rename_chain, CREATE, name="rename-chain"),
+    address(
+        "chains/<uuid:code>/duplicate/", chain_edits.duplicate_chain, CREATE, name="duplicate-chain"
+    ),
+    address("chains/<uuid:code>/main/", chain_edits.make_main, CREATE, name="make-main"),
+    address("chains/<uuid:code>/delete/", chain_edits.delete_chain, CREATE, name="delete-chain"),
+    address("chains/<uuid:code>/restore/", chain_edits.restore_chain, CREATE, name="restore-chain"),
+    address(
         "chains/<uuid:code>/put-back/<uuid:clip>/<int:position>/",
         chain_edits.put_back,
+        CREATE,
         name="put-back",
     ),
-    path("segments/<int:pk>/move/", chain_edits.move_segment, name="move-segment"),
-    path("segments/<int:pk>/replace/", chain_edits.replace_segment, name="replace-segment"),
-    path("segments/<int:pk>/remove/", chain_edits.remove_segment, name="remove-segment"),
-    path("clips/<uuid:code>/bridge/", chains.choose_bridge, name="choose-bridge"),
-    path("chains/<uuid:code>/exports/", exports.chain_exports, name="chain-exports"),
-    path("exports/<uuid:code>/cancel/", exports.cancel_export, name="cancel-export"),
-    path("exports/<uuid:code>/retry/", exports.retry_export, name="retry-export"),
-    path("exports/<uuid:code>/delete/", exports.delete_export, name="delete-export"),
-    path("exports/<uuid:code>/restore/", exports.restore_export, name="restore-export"),
-    path("media/exports/<uuid:code>", exports.export_file, name="export-file"),
+    address("segments/<int:pk>/move/", chain_edits.move_segment, CREATE, name="move-segment"),
+    address(
+        "segments/<int:pk>/replace/", chain_edits.replace_segment, CREATE, name="replace-segment"
+    ),
+    address("segments/<int:pk>/remove/", chain_edits.remove_segment, CREATE, name="remove-segment"),
+    address("clips/<uuid:code>/bridge/", chains.choose_bridge, CREATE, name="choose-bridge"),
+    address(
+        "chains/<uuid:code>/exports/",
+        exports.chain_exports,
+        SEE.sending(RARE),
+        name="chain-exports",
+    ),
+    address("exports/<uuid:code>/cancel/", exports.cancel_export, CREATE, name="cancel-export"),
+    address(
+        "exports/<uuid:code>/retry/",
+        exports.retry_export,
+        CREATE.sending(RARE),
+        name="retry-export",
+    ),
+    address("exports/<uuid:code>/delete/", exports.delete_export, CREATE, name="delete-export"),
+    address("exports/<uuid:code>/restore/", exports.restore_export, CREATE, name="restore-export"),
+    address("media/exports/<uuid:code>", exports.export_file, SEE, name="export-file"),
 ]
