@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections, migrations, models
+from django.db.migrations.recorder import MigrationRecorder
 
 from studio.launcher import migrating
 
@@ -119,3 +120,14 @@ def test_another_failure_ends_it_at_once_and_lets_the_next_one_try(monkeypatch):
         assert cursor.fetchone() == ("0",)
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db
+def test_a_worker_of_the_version_before_says_that_the_tables_are_newer(caplog):
+    migrating.warn_of_newer_tables()
+    assert not caplog.records
+    MigrationRecorder(connection).record_applied("studio", "9999_later")
+    migrating.warn_of_newer_tables()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "this version does not know studio.9999_later. During an upgrade" in record.getMessage()

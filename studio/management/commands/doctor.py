@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.mail import get_connection
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django_q.brokers import get_broker
@@ -29,10 +29,13 @@ from redis.exceptions import RedisError
 
 from studio import search
 from studio.launcher.lock import hold_data_folder
+from studio.launcher.migrating import NEWER_TABLES_FIX, newer_tables
+from studio.management.base import StudioCommand
 from studio.management.commands.search import NO_TRIGRAMS, TRIGRAMS_FIX
 from studio.models import ProviderAccount, User
 from studio.providers.catalog import PROVIDER_LABELS
-from studio.services import disk
+from studio.services import disk, holds, signs
+from studio.templatetags.studio_tags import took
 
 ANSWER_WITHIN_S = 5
 
@@ -46,7 +49,7 @@ class Finding:
     fix: str = ""
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Check data folder, database, queue, storage, public address, mail, video and keys."
     requires_system_checks = []
 
@@ -111,10 +114,14 @@ def check_database() -> Iterator[Finding]:
     try:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        newer = newer_tables()
     except DatabaseError as error:
         yield Finding(
             "fix", f"The database does not answer: {_flat(error)}.", "Check DATABASE_URL."
         )
+        return
+    if newer:
+        yield Finding("fix", newer, NEWER_TABLES_FIX)
         return
     if waiting:
         yield Finding(
@@ -156,6 +163,38 @@ def check_queue() -> Iterator[Finding]:
         yield Finding("ok", running)
     else:
         yield Finding("note", "Nothing is working off the queue now.", "Start it with: make run")
+
+
+def check_sweep() -> Iterator[Finding]:
+    try:
+        failure, set_aside = signs.sweep_failure(), signs.set_aside()
+        silent = list(signs.silent_accounts())
+    except DatabaseError:
+        return  # said already
+    if failure is not None:
+        ago, finished = (None if age is None else took(age.total_seconds()) for age in failure)
+        last = (
+            f"the last finished sweep was {finished} ago" if finished else "none has finished yet"
+        )
+        yield Finding(
+            "fix",
+            f"The sweep, which watches what is in flight, stopped with an error {ago} ago; {last}.",
+            "Read its traceback in the log or under Failed tasks in the control room, and report it.",
+        )
+    if set_aside:
+        shots = "1 shot is" if set_aside == 1 else f"{set_aside} shots are"
+        yield Finding(
+            "fix",
+            f"{shots} set aside: what the provider answers cannot be recorded.",
+            "It is tried again every few minutes. Look for “set aside” in the log, and report the "
+            "traceback there.",
+        )
+    for account in silent:
+        yield Finding(
+            "note", f"{account.polls_trouble}", "It goes by itself once the provider answers again."
+        )
+    if failure is None and not set_aside and not silent:
+        yield Finding("ok", "Sweep: no error, no shot set aside")
 
 
 def check_storage() -> Iterator[Finding]:
@@ -250,7 +289,13 @@ def check_people_and_keys() -> Iterator[Finding]:
         except ImproperlyConfigured as error:
             yield Finding("fix", f"{label}: {error}")
             continue
-        if has_key:
+        if has_key and account.hold_reason:
+            yield Finding(
+                "fix",
+                f"{label} is held, nothing is sent there: {holds.sentence(account)}",
+                "Then press Test on the account's page; the studio also looks by itself now and then.",
+            )
+        elif has_key:
             yield Finding("ok", f"{label} has a key")
         else:
             yield Finding(
@@ -279,6 +324,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_data_folder,
     check_database,
     check_queue,
+    check_sweep,
     check_storage,
     check_public_url,
     check_mail,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from studio.management.base import StudioCommand
 from studio.services import keys
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = (
         "Encrypt every kept secret again (provider keys, webhooks, two-factor) with the newest key of "
         "STUDIO_ENCRYPTION_KEY. Safe to repeat."

@@ -11,8 +11,7 @@ from django.core.management.base import CommandError
 from studio.management.commands import generate
 from studio.models import Generation, ProviderAccount
 from studio.providers.catalog import SPECS
-from studio.services.errors import StudioError
-from studio.services.shots import NewShot, create_shots
+from studio.services.shots import NewShot
 
 
 class Command(generate.Command):
@@ -54,11 +53,7 @@ class Command(generate.Command):
             end_generation=clip if before else None,
             branch=options["branch"],
         )
-        try:
-            made = create_shots(project=clip.project, by=generate.acting_user(), new=new)
-        except StudioError as error:
-            raise CommandError(error.message) from error
-        self.finish(made, options)
+        self.finish(self.buy(clip.project, generate.acting_user(), new), options)
 
 
 def find_clip(code: str) -> Generation:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from studio import concepts
+from studio.amounts import amount_text
+from studio.incoming_text import clean_line, cut
+from studio.management.base import StudioCommand
 from studio.media.images import ImageRefused
-from studio.models import Generation, Keyframe, Membership, Project, ProviderAccount, User
+from studio.models import Generation, Keyframe, Project, ProviderAccount, User
 from studio.models.generation import State
 from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
-from studio.providers.catalog import SPECS
+from studio.providers.catalog import SPECS, get_spec
 from studio.services.accounts import ensure_accounts
 from studio.services.errors import StudioError
 from studio.services.keyframes import store_keyframe
+from studio.services.money.quotes import PriceTable, quote_for
 from studio.services.people import COMMAND_LINE_EMAIL
+from studio.services.projects import create_project_as_operator
 from studio.services.shots import NewShot, create_shots
 from studio.services.work.hands import goes_on, wait_for
 
@@ -48,7 +54,7 @@ def add_shot_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait at most")
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Generate a clip. With --wait, prints the path of each finished MP4; exits 0 only if all succeeded."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -64,27 +70,38 @@ class Command(BaseCommand):
         account, model = find_account(options["provider"], options["model"])
         check_concepts(options["concept"])
         project = find_project(options["project"], by)
+        new = NewShot(
+            prompt=options["prompt"],
+            account=account,
+            model=model,
+            concepts=tuple(options["concept"]),
+            duration_s=options["duration"],
+            aspect_ratio=options["aspect_ratio"],
+            resolution=options["resolution"].lower(),
+            loop=options["loop"],
+            takes=options["takes"],
+            start_keyframe=_still(project, by, options["start"], "--start"),
+            end_keyframe=_still(project, by, options["end"], "--end"),
+        )
+        self.finish(self.buy(project, by, new), options)
+
+    def buy(self, project: Project, by: User, new: NewShot) -> list[Generation]:
+        """Queue the shot at the price it has now, which is printed first. Free ones print none."""
         try:
-            made = create_shots(
-                project=project,
-                by=by,
-                new=NewShot(
-                    prompt=options["prompt"],
-                    account=account,
-                    model=model,
-                    concepts=tuple(options["concept"]),
-                    duration_s=options["duration"],
-                    aspect_ratio=options["aspect_ratio"],
-                    resolution=options["resolution"].lower(),
-                    loop=options["loop"],
-                    takes=options["takes"],
-                    start_keyframe=_still(project, by, options["start"], "--start"),
-                    end_keyframe=_still(project, by, options["end"], "--end"),
-                ),
+            quote = quote_for(
+                get_spec(new.account.provider, new.model),
+                new.wish(),
+                new.account,
+                PriceTable.load(),
             )
+            if quote.microusd:
+                takes = f" for {new.takes} takes" if new.takes > 1 else ""
+                cost = amount_text(quote.microusd * new.takes, quote.certainty)
+                self.stderr.write(f"It costs {cost}{takes}.")
+            quoted = replace(new, quoted_microusd=quote.microusd)
+            return create_shots(project=project, by=by, new=quoted)
         except StudioError as error:
             raise CommandError(error.message) from error
-        self.finish(made, options)
 
     def finish(self, made: list[Generation], options: dict[str, Any]) -> None:
         """Wait if asked to, print the clips' paths, and fail with a sentence if any take failed."""
@@ -115,6 +132,8 @@ def _why(row: Generation, timeout: float) -> str:
     if row.is_terminal:
         return f"Take {row.take} ended as {state}: {row.failure_text or 'no reason was given'}"
     why = row.waiting_text or (row.account.trouble if row.state == State.QUEUED else "")
+    if row.state == State.QUEUED and row.account.hold_reason:
+        return f"Take {row.take} waits for a person: {why or row.account.hold_text}"
     if not goes_on(row):
         return f"Take {row.take} waits for a person: {why} Decide on its card in the studio."
     return " ".join(
@@ -156,8 +175,7 @@ def find_project(name: str, by: User) -> Project:
             raise CommandError(
                 f"--project has {len(name.strip())} characters; 1 to 80 are allowed."
             )
-        project = Project.objects.create(name=name.strip(), created_by=by)
-        Membership.objects.create(project=project, user=by, role=Membership.Role.OWNER)
+        project = create_project_as_operator(name=name, by=by)
     return project
 
 
@@ -166,7 +184,7 @@ def find_account(provider: str, model: str) -> tuple[ProviderAccount, str]:
     known = sorted({spec.provider for spec in SPECS.values()})
     if provider not in known:
         raise CommandError(f"--provider is {provider}; it must be one of {', '.join(known)}.")
-    models = [spec for spec in SPECS.values() if spec.provider == provider]
+    models = [spec for spec in SPECS.values() if spec.provider == provider and not spec.gone]
     chosen = next((spec for spec in models if spec.id == model), None) if model else models[0]
     if chosen is None:
         raise CommandError(
@@ -207,7 +225,7 @@ def _still(project: Project, by: User, file: str | None, option: str) -> Keyfram
     try:
         with path.open("rb") as source:
             keyframe, _ = store_keyframe(
-                project=project, by=by, source=source, name=path.stem[:120]
+                project=project, by=by, source=source, name=cut(clean_line(path.stem), 120)
             )
     except (ImageRefused, OSError) as error:
         raise CommandError(f"{option} {file}: {error}") from error

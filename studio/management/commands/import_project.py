@@ -6,14 +6,17 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from studio.management.base import StudioCommand
 from studio.models import User
 from studio.services.errors import StudioError
+from studio.services.exchange.archives import NOT_INCLUDED
+from studio.services.exchange.import_runs import sentence_on_names
 from studio.services.exchange.imports import import_archive
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Bring a project archive (ZIP) in, and print the project's code. Safe to repeat."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,9 +39,13 @@ class Command(BaseCommand):
             f"{report.clips} clips, {report.stills} stills and {report.chains} chains brought in; "
             f"{report.known_clips} clips were here."
         )
+        if names := sentence_on_names(report.project):
+            self.stderr.write(names)
+        for line in NOT_INCLUDED:
+            self.stderr.write(f"Not in an archive: {line}")
         self.stdout.write(str(report.project.code))
         if report.problems:
-            raise CommandError(f"{len(report.problems)} files were left out.")
+            raise CommandError(f"{len(report.problems)} things were left out.")
 
     def _owner(self, email: str | None) -> User:
         people = User.objects.filter(is_active=True).order_by("-is_superuser", "pk")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from studio.management.base import StudioCommand
 from studio.services.work.orphans import sweep_orphans
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Look for jobs at the providers that no clip here belongs to. Runs by itself once a day."
 
     def handle(self, *args: Any, **options: Any) -> None:

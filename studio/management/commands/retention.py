@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.template.defaultfilters import filesizeformat
 
+from studio.management.base import StudioCommand
 from studio.services.retention.routine import Heap, clear_up
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = (
         "Remove what is due: files of clips long in the bin, files without a row, what was left "
         "unfinished, old log rows. Says which files rows name that are not there."

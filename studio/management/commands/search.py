@@ -5,16 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import connection
 
 from studio import search
+from studio.management.base import StudioCommand
 
 NO_TRIGRAMS = "Misspelt words are not found: the PostgreSQL extension pg_trgm is not there."
 TRIGRAMS_FIX = "As a superuser: CREATE EXTENSION pg_trgm. Then: manage.py search --rebuild"
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Check the index behind the gallery's search; --rebuild fills it anew."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from studio import tasks
+from studio.management.base import StudioCommand
 from studio.models import Chain, Export
 from studio.services.errors import StudioError
 from studio.services.files import local_copy
@@ -21,7 +22,7 @@ PICKED_UP_WITHIN_S = 4.0
 State = Export.State
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Stitch everything that plays to a chain's end into one film, and print its path."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

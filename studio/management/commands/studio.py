@@ -9,16 +9,18 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connections
 
 from studio.launcher.children import Child
 from studio.launcher.lifeline import adopt_orphans
 from studio.launcher.listening import answers, is_loopback, listen, local_host
-from studio.launcher.lock import hold_data_folder
+from studio.launcher.lock import folder_errors, hold_data_folder
 from studio.launcher.prepare import collect_static, prepare_database
+from studio.launcher.private_files import protect_data_folder
 from studio.launcher.supervisor import supervise
 from studio.launcher.welcome import invitation
+from studio.management.base import StudioCommand
 
 GRACE_S = 2
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -38,7 +40,7 @@ def worker_count(text: str) -> int:
     return _whole(text, 1, 64)
 
 
-class Command(BaseCommand):
+class Command(StudioCommand):
     help = "Start the studio: web server and background work in one process tree. Ctrl-C stops it."
     requires_system_checks = []
 
@@ -61,8 +63,10 @@ class Command(BaseCommand):
         settings.WORKERS = options["workers"]
         adopt_orphans()
         with hold_data_folder(settings.DATA_DIR), listen(host, port) as listener:
-            prepare_database()
-            collect_static()
+            with folder_errors():
+                protect_data_folder()
+                prepare_database()
+                collect_static()
             ran = supervise(
                 [web_server(listener), background_work()],
                 is_ready=lambda: answers(host, port),
@@ -88,7 +92,8 @@ class Command(BaseCommand):
 
     def say(self, text: str) -> None:
         try:
-            self.stdout.write(text)
+            for line in text.splitlines():
+                self.stdout.write(line)
             self.stdout.flush()
         except OSError:
             # The terminal is gone; the studio ends by the signal that comes with it, not by this.

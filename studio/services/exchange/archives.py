@@ -10,25 +10,40 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import IO, Any
 
+from django.db.models import prefetch_related_objects
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 from django.utils.text import slugify
 
+from studio.file_names import file_stem
 from studio.media.zipping import Entry
-from studio.models import Chain, Comment, Generation, Keyframe, Project
+from studio.models import Chain, Generation, Keyframe, Project, User
 from studio.models.generation import State
 from studio.services.errors import StudioError
+from studio.services.exchange.archive_order import collection_records, saved_view_records
+from studio.services.exchange.archive_people import author_of, makers
+from studio.services.exchange.archive_review import ReviewRecords
+from studio.services.exchange.manifests import FORMAT, MANIFEST
 from studio.services.files import local_copy
-from studio.services.review.mentions import with_mentions, words_of
 
-FORMAT = "ray-studio/1"
-MANIFEST = "manifest.json"
+# What is not in an archive, with the reason; shown before one is made and where one is imported.
+NOT_INCLUDED = (
+    "Members, invites and links for guests: they belong to this studio.",
+    "Budgets, spend requests and the ledger: an imported clip costs nothing where it is imported.",
+    "Shots that are not finished, that failed or that are in the trash: they have no clip.",
+    "Exported films: render them again from their chains.",
+    "Activity, notifications, webhooks, presets, kept prompts and blind tests: they belong to people "
+    "and to this studio.",
+    "Saved views that other people keep for themselves.",
+)
 
 
 def project_entries(
-    project: Project, clips: Sequence[Generation] | None = None
+    project: Project, clips: Sequence[Generation] | None = None, *, by: User | None = None
 ) -> tuple[str, list[Entry]]:
     """Return the archive's name and files; `clips` are chosen ones, None is everything.
+
+    Of the saved views, those that `by` sees; all without a person.
 
     All of the project's finished clips (archived ones too, not what is in the bin), its stills and its chains; of a
     selection, the stills its clips were made from and the chains that lie within it. Every file is
@@ -41,10 +56,12 @@ def project_entries(
         raise StudioError("There is nothing to archive: no finished clip, no still.")
     chains = _chains_within(project, {clip.pk for clip in chosen})
     manifest = write_manifest(project, chosen, stills, chains)
+    if everything:
+        manifest["saved_views"] = saved_view_records(project, by)
     entries = [text_entry(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))]
     entries += [file_entry(clip_name(clip), clip.clip, clip.finished_at) for clip in chosen]
     entries += [file_entry(still_name(still), still.file, still.created_at) for still in stills]
-    name = slugify(project.name)[:60] or "project"
+    name = file_stem(project.name, otherwise="project")
     suffix = "" if everything else f"-{len(chosen)}-clips"
     return f"{name}{suffix}-{timezone.now():%Y-%m-%d}.zip", entries
 
@@ -94,10 +111,10 @@ def write_manifest(
     chains: Sequence[Chain],
 ) -> dict[str, Any]:
     """Return what the archive says of itself: plain JSON, times in ISO 8601, money in micro-USD."""
-    said: dict[int, list[Comment]] = {clip.pk: [] for clip in clips}
-    spoken = Comment.objects.filter(generation__in=said).select_related("author")
-    for comment in with_mentions(spoken):
-        said[comment.generation_id].append(comment)
+    prefetch_related_objects(list(clips), "by", "verdict_by", "answers_comment")
+    review, made_by = ReviewRecords(clips), makers(clips)
+    # Nothing points at what is not in the archive: an import says what it does not find.
+    inside = {clip.pk for clip in clips}
     return {
         "format": FORMAT,
         "made_at": _iso(timezone.now()),
@@ -108,14 +125,20 @@ def write_manifest(
             "aspect_ratio": project.aspect_ratio,
             "duration_s": project.duration_s,
             "resolution": project.resolution,
+            "style_notes": project.style_notes,
         },
-        "clips": [_clip(clip, said[clip.pk]) for clip in clips],
-        "stills": [_still(still) for still in stills],
+        "not_included": list(NOT_INCLUDED),
+        "clips": [_clip(clip, made_by.get(clip.pk), inside) | review.of(clip) for clip in clips],
+        "stills": [_still(still, inside) for still in stills],
         "chains": [_chain(chain) for chain in chains],
+        "collections": collection_records(project, clips),
     }
 
 
-def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
+def _clip(clip: Generation, maker: str | None, inside: set[int]) -> dict[str, Any]:
+    """`maker`: of an imported clip, who made it as its archive says."""
+    start = clip.start_generation if clip.start_generation_id in inside else None
+    end = clip.end_generation if clip.end_generation_id in inside else None
     return {
         "code": str(clip.code),
         "file": clip_name(clip),
@@ -123,7 +146,7 @@ def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
         "size_bytes": clip.size_bytes,
         "number": clip.number,
         "title": clip.title,
-        "by": clip.by.name,
+        **({"by": maker, "guest": True} if maker else author_of(clip.by)),
         "created_at": _iso(clip.created_at),
         "finished_at": _iso(clip.finished_at),
         "prompt": clip.prompt,
@@ -139,12 +162,13 @@ def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
         "shot": str(clip.shot),
         "take": clip.take,
         "start_still": _code(clip.start_keyframe),
-        "start_clip": _code(clip.start_generation),
+        "start_clip": _code(start),
         "end_still": _code(clip.end_keyframe),
-        "end_clip": _code(clip.end_generation),
+        "end_clip": _code(end),
         "cost": {
             "charged": clip.charged,
             "microusd": clip.cost_microusd,
+            "certainty": clip.cost_certainty.value,
             "credits": clip.actual_credits,
             "unit": clip.credit_unit,
         },
@@ -154,23 +178,14 @@ def _clip(clip: Generation, comments: Sequence[Comment]) -> dict[str, Any]:
             "duration_ms": clip.duration_ms,
             "fps": clip.fps,
         },
+        "style_notes": clip.style_notes,
         "rating": clip.rating,
-        "verdict": clip.verdict,
         "archived": clip.archived_at is not None,
-        "comments": [
-            {
-                "by": comment.author.name if comment.author else comment.guest_name,
-                "at_ms": comment.at_ms,
-                "text": words_of(comment),
-                "created_at": _iso(comment.created_at),
-                "resolved": comment.resolved_at is not None,
-            }
-            for comment in comments
-        ],
     }
 
 
-def _still(still: Keyframe) -> dict[str, Any]:
+def _still(still: Keyframe, inside: set[int]) -> dict[str, Any]:
+    grabbed_from = still.grabbed_from if still.grabbed_from_id in inside else None
     return {
         "code": str(still.code),
         "file": still_name(still),
@@ -179,7 +194,7 @@ def _still(still: Keyframe) -> dict[str, Any]:
         "name": still.name,
         "width": still.width,
         "height": still.height,
-        "grabbed_from": _code(still.grabbed_from),
+        "grabbed_from": _code(grabbed_from),
         "grabbed_at_ms": still.grabbed_at_ms,
     }
 
@@ -208,7 +223,10 @@ def _iso(at: datetime | None) -> str | None:
 
 
 def clip_name(clip: Generation) -> str:
-    """Return a clip's place in the archive; its number keeps it apart from all others."""
+    """Return a clip's place in the archive; its number keeps it apart from all others.
+
+    In ASCII: programs that pack an archive again still write other letters in codes of their own.
+    """
     return f"clips/{clip.number:04d}-{slugify(clip.title)[:50] or 'clip'}-take-{clip.take}.mp4"
 
 

@@ -1,9 +1,9 @@
 """The whole studio in one file: every row and every media file, verified before it is put back.
 
-A tar with one JSON Lines file per table (Django's own serialisation, so that a backup of SQLite
-restores into PostgreSQL and back), the media files the rows name, and at the end a manifest with
-a checksum of each. The rows are read in one transaction that sees one moment, so it is consistent
-while the studio runs; media files never change once they are named by a row.
+A tar with one JSON Lines file per table (so that a backup of SQLite restores into PostgreSQL and
+back), the media files the rows name, and at the end a manifest with a checksum of each and the
+migrations it was made at. The rows are read in one transaction that sees one moment, so it is
+consistent while the studio runs; media files never change once they are named by a row.
 Sessions, the queue and the search index are not in it: they are made anew.
 """
 
@@ -13,103 +13,113 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialAccount
-from django.apps import apps
-from django.contrib.auth.models import Group
-from django.core import serializers
-from django.core.files import File
 from django.core.files.storage import default_storage
-from django.core.management.color import no_style
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
-from django.db.migrations.recorder import MigrationRecorder
 
-from studio.models import Generation, SearchText, User
-from studio.models.generation import State
 from studio.services.errors import StudioError
+from studio.services.exchange.backup_format import (
+    FORMAT,
+    MANIFEST,
+    MEDIA,
+    VERSION,
+    Report,
+    Say,
+    table_member,
+)
+from studio.services.exchange.backup_reading import check_backup
+from studio.services.exchange.backup_rows import lines_of
+from studio.services.exchange.restoring import HELD, _empty, restore_backup
+from studio.services.exchange.schema_state import (
+    applied_migrations,
+    backed_up_models,
+    models_at,
+    unknown_migrations,
+)
 from studio.services.files import scratch_dir
 
-FORMAT = "ray-studio-backup"
-VERSION = 1
-MANIFEST = "manifest.json"
-TABLES, MEDIA = "tables/", "media/"
-# The apps whose tables are in it.
-BACKED_UP = {"studio", "auth", "mfa", "socialaccount"}
-BATCH = 500
-CHUNK = 1 << 20
-HELD = "Restored from a backup: it may have been sent after the backup was made. Look before you let it go."
+__all__ = [
+    "HELD",
+    "Report",
+    "_empty",
+    "backed_up_models",
+    "restore_backup",
+    "verify_backup",
+    "write_backup",
+]
+
+OWNER_ONLY = 0o600
 
 
-@dataclass(slots=True)
-class Report:
-    """What a backup holds. `missing`: files that rows name and the storage does not have."""
+def write_backup(path: Path, *, media: bool = True, say: Say = lambda _: None) -> Report:
+    """Write a backup to `path`, readable by its owner alone; it appears when it was read back whole.
 
-    rows: int = 0
-    files: int = 0
-    bytes: int = 0
-    missing: list[str] = field(default_factory=list)
-    held: int = 0  # shots that wait for a person after a restore
-
-
-Say = Callable[[str], None]
-
-
-def backed_up_models() -> list[type[models.Model]]:
-    """Return the tables of a backup, those that others point at first."""
-    own = [m for m in apps.get_app_config("studio").get_models() if m is not SearchText]
-    # Without these a restored studio would let people in without their codes.
-    return [Group, *own, Authenticator, SocialAccount]
-
-
-# ---- Writing ------------------------------------------------------------------------------
-
-
-def write_backup(path: Path, *, say: Say = lambda _: None) -> Report:
-    """Write a backup to `path`, which appears only when it is whole. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
+    Without `media` it holds the rows only. The tables may be of an earlier version: they are
+    written as they are. Raises StudioError and OSError.
+    """
+    part = part_of(path)
     report, tables, files = Report(), {}, {}
     try:
-        with tarfile.open(part, "w") as tar:
+        with (
+            os.fdopen(
+                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb"
+            ) as out,
+            tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
             with _one_moment():
                 migrations = _migrations()
                 names: list[str] = []
-                for model in backed_up_models():
+                for model in _models_of(migrations):
                     tables[model._meta.label] = _add_table(tar, model, names)
                     report.rows += tables[model._meta.label]["rows"]
-            say(f"{report.rows} rows. Reading the media files.")
-            for name in dict.fromkeys(names):
-                found = _add_file(tar, name)
-                if found is None:
-                    report.missing.append(name)
-                    continue
-                files[name] = found
-                report.files += 1
-                report.bytes += found["bytes"]
+            if media:
+                say(f"{report.rows} rows. Reading the media files.")
+                for name in dict.fromkeys(names):
+                    entry = _add_file(tar, name)
+                    if entry is None:
+                        report.missing.append(name)
+                        continue
+                    files[name] = entry
+                    report.files += 1
+                    report.bytes += entry["bytes"]
             manifest = {
                 "format": FORMAT,
                 "version": VERSION,
                 "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "migrations": migrations,
                 "tables": tables,
+                "media": media,
                 "files": files,
                 "missing": report.missing,
             }
             _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1).encode())
+            tar.close()
+            out.flush()
+            os.fsync(out.fileno())
+        check_backup(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return report
+
+
+def part_of(path: Path) -> Path:
+    """Return where a backup lies while it is written."""
+    return path.with_name(f".{path.name}.part")
+
+
+def verify_backup(path: Path) -> dict[str, Any]:
+    """Read a backup through as a restore would and return its manifest. Raises StudioError."""
+    manifest, _ = check_backup(path)
+    return manifest.data
 
 
 @contextmanager
@@ -132,66 +142,60 @@ def _one_moment() -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
+def _migrations() -> list[str]:
+    return applied_migrations()
+
+
+def _models_of(migrations: list[str]) -> list[type[models.Model]]:
+    if not migrations:
+        raise StudioError("The database has no tables yet: there is nothing to back up.")
+    if unknown := unknown_migrations(migrations):
+        raise StudioError(
+            f"The database is of a newer Ray Studio (this one does not know {unknown[0]}). "
+            "Make the backup with that one."
+        )
+    return models_at(migrations)
+
+
 def _add_table(tar: tarfile.TarFile, model: type[models.Model], names: list[str]) -> dict[str, Any]:
     fields = [f for f in model._meta.concrete_fields if isinstance(f, models.FileField)]
     digest, rows = hashlib.sha256(), 0
     with tempfile.TemporaryFile(dir=scratch_dir()) as out:
         with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed:
-            for line in _lines(model):
+            for line in lines_of(model):
                 packed.write(line)
                 digest.update(line)
                 rows += 1
         size = out.tell()
         out.seek(0)
-        info = tarfile.TarInfo(f"{TABLES}{model._meta.label_lower}.jsonl.gz")
-        info.size = size
+        info = tarfile.TarInfo(table_member(model._meta.label))
+        info.size, info.mode = size, OWNER_ONLY
         tar.addfile(info, out)
-    for file_field in fields:
-        kept = model._base_manager.exclude(**{file_field.name: ""}).order_by("pk")
-        if model is Generation:
+    for one in fields:
+        kept = model._base_manager.exclude(**{one.name: ""}).order_by("pk")
+        if any(column.name == "purged_at" for column in model._meta.concrete_fields):
             kept = kept.filter(purged_at=None)
-        names.extend(kept.values_list(file_field.name, flat=True).iterator())
+        names.extend(kept.values_list(one.name, flat=True).iterator())
     return {"rows": rows, "sha256": digest.hexdigest()}
 
 
-def _lines(model: type[models.Model]) -> Iterator[bytes]:
-    """Yield each row as one line of JSON, in the order of their keys."""
-    rows = model._base_manager.order_by("pk").iterator(chunk_size=BATCH)
-    batch: list[models.Model] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield from _serialised(batch)
-            batch = []
-    yield from _serialised(batch)
-
-
-def _serialised(rows: Iterable[models.Model]) -> Iterator[bytes]:
-    text = serializers.serialize("jsonl", rows, use_natural_foreign_keys=True, cls=_Exact)
-    for line in text.splitlines():
-        if line:
-            yield f"{line}\n".encode()
-
-
-class _Exact(DjangoJSONEncoder):
-    """Django's encoder cuts times to milliseconds; a backup keeps them whole."""
-
-    def default(self, o: Any) -> Any:
-        return o.isoformat() if isinstance(o, datetime) else super().default(o)
-
-
 def _add_file(tar: tarfile.TarFile, name: str) -> dict[str, Any] | None:
-    if not default_storage.exists(name):
-        return None
+    """Add a media file; None when the storage does not have it, or not any more."""
     digest = hashlib.sha256()
-    with default_storage.open(name, "rb") as source:
+    try:
+        if not default_storage.exists(name):
+            return None
+        source = default_storage.open(name, "rb")
+    except FileNotFoundError:
+        return None
+    with source:
         info = tarfile.TarInfo(f"{MEDIA}{name}")
-        info.size = source.size
+        info.size, info.mode = source.size, OWNER_ONLY
         tar.addfile(info, _Hashing(source, digest))
     return {"bytes": info.size, "sha256": digest.hexdigest()}
 
 
-class _Hashing:
+class _Hashing(io.RawIOBase):
     """Reads a file and adds what was read to a digest."""
 
     def __init__(self, source: Any, digest: Any) -> None:
@@ -205,154 +209,5 @@ class _Hashing:
 
 def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     info = tarfile.TarInfo(name)
-    info.size = len(data)
+    info.size, info.mode = len(data), OWNER_ONLY
     tar.addfile(info, io.BytesIO(data))
-
-
-def _migrations() -> list[str]:
-    applied = MigrationRecorder(connection).applied_migrations()
-    return sorted(f"{app}.{name}" for app, name in applied if app in BACKED_UP)
-
-
-# ---- Reading ------------------------------------------------------------------------------
-
-
-def verify_backup(path: Path) -> dict[str, Any]:
-    """Read a backup through and return its manifest. Raises StudioError when a byte is wrong."""
-    seen: dict[str, tuple[str, int]] = {}
-    manifest: dict[str, Any] = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                data = tar.extractfile(member)
-                if data is None:
-                    raise StudioError(f"{member.name} in the backup is not a file.")
-                if member.name == MANIFEST:
-                    manifest = json.load(data)
-                else:
-                    seen[member.name] = _digest(data, packed=member.name.startswith(TABLES))
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
-        raise StudioError(f"{path.name} cannot be read as a backup: {error}.") from error
-    if manifest.get("format") != FORMAT:
-        raise StudioError(
-            f"{path.name} is not a whole backup of Ray Studio: its manifest is missing."
-        )
-    if manifest["version"] > VERSION:
-        raise StudioError(
-            "This backup was made by a newer Ray Studio. Upgrade first, then restore."
-        )
-    wanted = {
-        f"{TABLES}{label.lower()}.jsonl.gz": (entry["sha256"], None)
-        for label, entry in manifest["tables"].items()
-    } | {
-        f"{MEDIA}{name}": (entry["sha256"], entry["bytes"])
-        for name, entry in manifest["files"].items()
-    }
-    for name, (sha256, size) in wanted.items():
-        found = seen.get(name)
-        if found is None:
-            raise StudioError(f"{name} is missing from the backup.")
-        if found[0] != sha256 or (size is not None and found[1] != size):
-            raise StudioError(f"{name} in the backup is damaged: its checksum is not what it was.")
-    return manifest
-
-
-def restore_backup(path: Path, *, replace: bool = False, say: Say = lambda _: None) -> Report:
-    """Put a backup back into an empty studio, or with `replace` in the place of what is there.
-
-    Everything is verified first; the rows are put back in one transaction. Raises StudioError, and
-    then nothing was changed. Shots that waited to be sent to a paid provider are held: they may have
-    been sent between the backup and now.
-    """
-    manifest = verify_backup(path)
-    if manifest["migrations"] != _migrations():
-        raise StudioError(
-            "This backup is of another version of the tables. Restore it with the Ray Studio that "
-            "made it, then upgrade."
-        )
-    if User.objects.exists() and not replace:
-        raise StudioError(
-            "There are people in this studio already. To put the backup in their place: --replace."
-        )
-    report = Report()
-    say("The backup is whole. Putting the media files back.")
-    with tarfile.open(path, "r:") as tar:
-        for member in tar:
-            if member.name.startswith(MEDIA):
-                _put_file(tar, member)
-                report.files += 1
-                report.bytes += member.size
-    say("Putting the rows back.")
-    with transaction.atomic():
-        for model in reversed(backed_up_models()):
-            _empty(model)
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                if member.name.startswith(TABLES):
-                    report.rows += _put_rows(tar, member)
-        for statement in connection.ops.sequence_reset_sql(no_style(), backed_up_models()):
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-        report.held = _hold_what_waits()
-        connection.check_constraints()  # now, not at the commit: what is wrong undoes it all
-    report.missing = manifest["missing"]
-    return report
-
-
-def _digest(data: IO[bytes], *, packed: bool) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    source: IO[bytes] = gzip.GzipFile(fileobj=data) if packed else data  # type: ignore[assignment]  # reads like a file
-    while part := source.read(CHUNK):
-        digest.update(part)
-        size += len(part)
-    return digest.hexdigest(), size
-
-
-def _put_file(tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-    name = member.name.removeprefix(MEDIA)
-    data = tar.extractfile(member)
-    assert data is not None
-    if default_storage.exists(name):
-        default_storage.delete(name)
-    kept = default_storage.save(name, File(data, name))
-    if kept != name:
-        default_storage.delete(kept)
-        raise StudioError(f"The storage would not keep {name} under its own name.")
-
-
-def _put_rows(tar: tarfile.TarFile, member: tarfile.TarInfo) -> int:
-    data = tar.extractfile(member)
-    assert data is not None
-    batch: list[Any] = []
-    count = 0
-    with gzip.open(data, "rt", encoding="utf-8") as lines:
-        for row in serializers.deserialize("jsonl", lines, handle_forward_references=True):
-            batch.append(row)
-            count += 1
-            if len(batch) == BATCH:
-                _insert(batch)
-                batch = []
-    _insert(batch)
-    return count
-
-
-def _insert(rows: list[Any]) -> None:
-    if not rows:
-        return
-    model = type(rows[0].object)
-    model._base_manager.bulk_create([row.object for row in rows], batch_size=BATCH)
-    for row in rows:
-        for name, values in (row.m2m_data or {}).items():
-            if values:
-                getattr(row.object, name).set(values)
-
-
-def _empty(model: type[models.Model]) -> None:
-    for relation in model._meta.many_to_many:
-        relation.remote_field.through._base_manager.all()._raw_delete("default")  # type: ignore[union-attr]
-    model._base_manager.all()._raw_delete("default")
-
-
-def _hold_what_waits() -> int:
-    waiting = Generation.objects.filter(state=State.QUEUED).exclude(provider="previs")
-    return waiting.update(held=True, waiting_text=HELD)

@@ -14,7 +14,9 @@ import time
 import uuid
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import IO
 
 from django.core.files import File
 from django.core.files.storage import default_storage
@@ -25,11 +27,15 @@ from django.utils import timezone
 from studio import signals
 from studio.leases import renewed
 from studio.models import ImportRun, Membership, Project, User
+from studio.plain_text import one_line
 from studio.queue import enqueue
-from studio.services import disk
+from studio.services import disk, quotas
 from studio.services.errors import StudioError
+from studio.services.exchange import upload_parts
+from studio.services.exchange.archive_people import MARK, names_in_archives
 from studio.services.exchange.imports import ImportReport, import_archive, project_of
-from studio.services.exchange.manifests import Archive
+from studio.services.exchange.manifests import MAX_PROBLEMS, Archive
+from studio.services.exchange.project_values import ProjectValues, project_values
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ MOST_ATTEMPTS = 5  # tries in a row in which nothing came in
 PAUSES = tuple(timedelta(seconds=s) for s in (30, 120, 600, 1800))
 FIRST_ASK_AGAIN = timedelta(seconds=30)  # after an upload whose task may have been lost
 ASK_AGAIN = timedelta(minutes=1)
-MOST_PROBLEMS = 300
+MAX_NAMES = 10  # shown of people without an account
 S = ImportRun.State
 
 GONE = "The uploaded archive is not in the studio any more. Import it again."
@@ -66,33 +72,51 @@ class _Ended(Exception):
 # ---- The beginning -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveContent:
+    """What an archive that can be read says of itself: its project, and how many clips it has."""
+
+    project: ProjectValues
+    clips: int
+
+
+def look_into(file: IO[bytes]) -> ArchiveContent:
+    """Check an archive from its beginning. Raises StudioError."""
+    with Archive(file) as archive:
+        return ArchiveContent(project_values(archive.project), len(archive.clips))
+
+
 def begin(*, file: File[bytes], by: User) -> ImportRun:
-    """Check an uploaded archive, put it aside and let a worker bring it in; return the run.
+    """Check an archive uploaded whole, put it aside and let a worker bring it in; return the run.
 
     Its project is made if need be. Raises StudioError.
     """
     disk.check_room()
-    with Archive(file.file) as archive:  # type: ignore[arg-type]  # any seekable file will do
-        record, total = archive.manifest.record("project"), len(archive.clips)
+    quotas.take(quotas.IMPORTS, by)
+    content = look_into(file.file)  # type: ignore[arg-type]  # any seekable file will do
     file.seek(0)
     # First the file: a row never names one that is not there. A file without a row is cleared up.
     name = default_storage.save(f"imports/{uuid.uuid4().hex}.zip", file)
     try:
-        with transaction.atomic():
-            project = project_of(record, by)
-            if project.archived_at is not None:
-                raise StudioError(f"“{project}” is archived. Bring it back, then import into it.")
-            run = ImportRun.objects.create(
-                project=project,
-                by=by,
-                file_name=_plain(file.name or ""),
-                archive=name,
-                total=total,
-            )
-            enqueue("work_import", run.pk)
+        return start(archive=name, file_name=plain(file.name or ""), content=content, by=by)
     except BaseException:
         default_storage.delete(name)
         raise
+
+
+def start(*, archive: str, file_name: str, content: ArchiveContent, by: User) -> ImportRun:
+    """Let a worker bring in an archive that is in the storage; return the run.
+
+    Its project is made if need be. Raises StudioError, and then nothing was made.
+    """
+    with transaction.atomic():
+        project = project_of(content.project, by)
+        if project.archived_at is not None:
+            raise StudioError(f"“{project}” is archived. Bring it back, then import into it.")
+        run = ImportRun.objects.create(
+            project=project, by=by, file_name=file_name, archive=archive, total=content.clips
+        )
+        enqueue("work_import", run.pk)
     return run
 
 
@@ -106,9 +130,9 @@ def adopt(*, archive: str, by_pk: int, project_pk: int) -> ImportRun | None:
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a file's name as it is shown: one line, its ending kept."""
-    flat = " ".join("".join(c for c in name if c.isprintable()).split()) or "archive.zip"
+    flat = one_line(name) or "archive.zip"
     return flat if len(flat) <= 120 else f"{flat[:114]}….zip"
 
 
@@ -147,10 +171,10 @@ def work(pk: int) -> str:
 
 
 def _bring(run: ImportRun, report: _Kept) -> None:
-    if not default_storage.exists(run.archive):
+    if not upload_parts.archive_exists(run.archive):
         raise _Ended(GONE)
     report.check_allowed()
-    with default_storage.open(run.archive, "rb") as file:
+    with upload_parts.open_archive(run.archive) as file:
         import_archive(file, by=run.by, project=run.project, report=report)
     report.flush()
 
@@ -225,12 +249,11 @@ class _Kept(ImportReport):
     ) -> None:
         # The same still is damaged at each try: said once.
         problem = "" if problem in self.problems else problem
-        super().note(
-            done=done, known_clips=known_clips, clips=clips, stills=stills, problem=problem
-        )
+        listed = problem if len(self.problems) < MAX_PROBLEMS else ""
+        super().note(done=done, known_clips=known_clips, clips=clips, stills=stills, problem=listed)
         counts = {"done": done, "clips": clips, "known": known_clips, "stills": stills}
         self._waiting.update(counts | {"left_out": int(bool(problem))})
-        if clips or stills or problem or time.monotonic() - self._flushed > FLUSH_S:
+        if clips or stills or listed or time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
@@ -240,7 +263,7 @@ class _Kept(ImportReport):
             return
         now = timezone.now()
         told = self._rows.update(
-            **columns, problems=self.problems[:MOST_PROBLEMS], attempts=0, lease_until=now + LEASE
+            **columns, problems=self.problems, attempts=0, lease_until=now + LEASE
         )
         if not told:
             raise _Lost
@@ -307,7 +330,7 @@ def _end(run: ImportRun, token: str, state: str, why: str = "") -> str:
         signals.import_ended.send_robust(sender=ImportRun, run=run)
     # A worker killed here leaves the file; it is cleared up, for its run is over.
     with suppress(OSError):
-        default_storage.delete(run.archive)
+        upload_parts.delete_archive(run.archive)
     following = _going().filter(project=run.project_id).order_by("pk")
     if (pk := following.values_list("pk", flat=True).first()) is not None:
         ask(pk)
@@ -357,7 +380,18 @@ def told(run: ImportRun) -> str:
     if run.left_out:
         verb = "thing was" if run.left_out == 1 else "things were"
         parts.append(f"{run.left_out:,} {verb} left out.")
+    if run.clips and (names := sentence_on_names(run.project)):
+        parts.append(names)
     return " ".join(parts) or "Everything in it was here already."
+
+
+def sentence_on_names(project: Project) -> str:
+    """Return a sentence on the people whose words came in with archives; empty for none."""
+    names = names_in_archives(project)
+    if not names:
+        return ""
+    shown = ", ".join(names[:MAX_NAMES]) + (" and others" if len(names) > MAX_NAMES else "")
+    return f"What {shown} said and decided is shown under these names, marked “{MARK.strip()}”."
 
 
 def _many(count: int, noun: str) -> str:

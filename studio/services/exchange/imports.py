@@ -6,14 +6,16 @@ a code that another project here has becomes one that is the same each time.
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from django.db import models, transaction
+from django.db import DataError, IntegrityError, models, transaction
+from django.db.models import Max
 
 from studio import lifecycle
 from studio.media.images import ImageRefused
@@ -30,16 +32,28 @@ from studio.models import (
     User,
 )
 from studio.models.generation import Charged, Verdict
-from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
+from studio.plain_text import one_line
+from studio.providers.catalog import PROVIDER_LABELS
 from studio.services import disk
-from studio.services.exchange.manifests import Archive, Damaged, Record
+from studio.services.exchange.archive_people import Authors
+from studio.services.exchange.import_order import bring_collection, bring_saved_view
+from studio.services.exchange.import_review import MAX_MS, ReviewImport
+from studio.services.exchange.manifests import Archive
+from studio.services.exchange.project_values import ProjectValues, project_values
+from studio.services.exchange.records import BadValue, Damaged, Record
 from studio.services.files import scratch_file
 from studio.services.keyframes import store_keyframe
-from studio.services.projects import create_project
-from studio.services.work.storing import keep_media
+from studio.services.projects import create_project, create_project_as_operator
+from studio.services.work.arrival import keep_media
 
+REVIEW = ("comments", "verdicts", "tags")  # brought in as rows
 FOREIGN = "Imported clips"  # the account foreign clips are booked on: no key, switched off
-MOST_COMMENTS = 5000
+# Far from where the next one would not fit its column.
+MAX_CLIP_NUMBER = 9_999_999
+MAX_TAKE_NUMBER = 9_999
+MAX_POSITION = 9_999_999
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -101,32 +115,34 @@ def import_archive(
     cannot be read, and NoRoom where the disk is nearly full.
     """
     with Archive(file) as archive:
-        project = project or project_of(archive.manifest.record("project"), by)
+        values = project_values(archive.project)
+        project = project or project_of(values, by, make=create_project_as_operator)
         work = _Import(archive, by, report or ImportReport(project))
+        work.note_problems([*archive.problems, *values.problems])
         work.bring_stills()
         work.bring_clips()
         work.bring_chains()
+        work.bring_collections()
+        work.bring_saved_views()
         return work.report
 
 
-def project_of(record: Record, by: User) -> Project:
-    """Return the project of an archive: the one here, if this person may add to it, or a new one."""
-    code = record.code("code")
-    here = Project.objects.filter(code=code).first() if code else None
+def project_of(
+    values: ProjectValues, by: User, *, make: Callable[..., Project] = create_project
+) -> Project:
+    """Return the project of an archive: the one here, if this person may add to it, or a new one.
+
+    Raises what `make` raises where this person may not make projects.
+    """
+    here = Project.objects.filter(code=values.code).first() if values.code else None
     if here is not None:
         membership = Membership.objects.filter(project=here, user=by).first()
         if membership is not None and membership.can_create:
             return here
-    shape, size = record.text("aspect_ratio", 5), record.text("resolution", 5)
-    name = " ".join(record.text("name", 80).split()) or "Imported project"
     with transaction.atomic():
-        made = create_project(name=name, by=by, description=record.text("description", 200))
-        Project.objects.filter(pk=made.pk).update(
-            code=made.code if here or code is None else code,
-            duration_s=record.number("duration_s", 1, 60, 5),
-            **({"aspect_ratio": shape} if shape in ASPECT_RATIOS else {}),
-            **({"resolution": size} if size in RESOLUTIONS else {}),
-        )
+        made = make(name=values.name, by=by, description=values.description)
+        code = made.code if here or values.code is None else values.code
+        Project.objects.filter(pk=made.pk).update(code=code, **values.settings)
     made.refresh_from_db()
     return made
 
@@ -144,43 +160,58 @@ class _Import:
         self._stills: dict[uuid.UUID, Keyframe] = {}
         self._clips: dict[uuid.UUID, Generation] = {}
         self._shots: dict[uuid.UUID, uuid.UUID] = {}
+        self._review = ReviewImport(Authors(self._project, by), self._codes)
         # Only pointed at, and read again by each try: a project may have tens of thousands.
         self._kept_stills = {s.sha256: s for s in self._project.keyframes.only("sha256")}
         here = list(self._project.generations.exclude(sha256="").only("code", "sha256"))
         self._by_code = {g.code: g for g in here}
         # An archive may hold the same film twice: what is one of its own clips stands for no other.
-        own = {code for record in archive.clips for code in self._codes(record)}
+        own = {code for record in archive.clips for code in self._known_codes(record)}
         self._by_film = {g.sha256: g for g in here if g.code not in own}
         self.report = report
 
+    def note_problems(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            self.report.note(problem=sentence)
+
     def bring_stills(self) -> None:
         for record in self._archive.stills:
-            with self._forgiving():
+            with self._forgiving(record.label("The still")):
                 self._bring_still(record)
 
     def bring_clips(self) -> None:
         """Bring clips in the order of their numbers, so that what one continues is there before it."""
-        records = sorted(self._archive.clips, key=lambda r: r.number("number", 0, 2**31 - 1))
+        records = sorted(self._archive.clips, key=_order)
         before = self.report.done
         for record in records[:before]:
-            self._place(record, self._known(record))
+            # What is wrong with one was said by the try that left it out.
+            with suppress(BadValue):
+                self._place(record, self._known(record))
         for record in records[before:]:
-            with self._forgiving(done=1):
+            with self._forgiving(record.label("The clip"), done=1):
                 self._bring_clip(record)
         for record in self._archive.stills:
-            self._link_grabbed(record)
+            with suppress(BadValue):
+                self._link_grabbed(record)
 
     def bring_chains(self) -> None:
         made: dict[uuid.UUID, Chain] = {}
         for record in self._archive.chains:
-            with self._forgiving():
+            with self._forgiving(record.label("The chain")):
                 self._bring_chain(record, made)
 
     @contextmanager
-    def _forgiving(self, done: int = 0) -> Iterator[None]:
-        """Go on after one bad file; a full disk or a lost database ends the work."""
+    def _forgiving(self, label: str, done: int = 0) -> Iterator[None]:
+        """Go on after one bad value or file; a full disk or a lost database ends the work."""
         try:
             yield
+        except BadValue as error:
+            self.report.note(done=done, problem=f"{label} was left out: {error.message}")
+        except (DataError, IntegrityError):
+            logger.exception("import into project %s: the database refused a row", self._project.pk)
+            self.report.note(
+                done=done, problem=f"{label} was left out: the database does not take it."
+            )
         except (Damaged, ImageRefused, VideoUnreadable) as error:
             if disk.ran_out(error) or disk.is_short():
                 # Not the file's fault, perhaps.
@@ -188,11 +219,12 @@ class _Import:
             self.report.note(done=done, problem=str(error))
 
     def _bring_still(self, record: Record) -> None:
-        code, digest = record.code("code"), record.text("sha256", 64)
+        code, digest = record.code("code"), record.digest("sha256")
+        name = one_line(record.text("name", 120)) or "Still"
+        record.code("grabbed_from"), record.number("grabbed_at_ms", 0, MAX_MS, 0)
         still = self._kept_stills.get(digest)
         if still is None:
             self.report.before_file()
-            name = " ".join(record.text("name", 120).split()) or "Still"
             with scratch_file(".image") as path:
                 self._archive.extract(record, path)
                 with path.open("rb") as source:
@@ -211,7 +243,7 @@ class _Import:
         if still is not None and clip is not None:
             Keyframe.objects.filter(pk=still.pk, grabbed_from=None).update(
                 grabbed_from=clip,
-                grabbed_at_ms=record.number("grabbed_at_ms", 0, 2**31 - 1, 0),
+                grabbed_at_ms=record.number("grabbed_at_ms", 0, MAX_MS, 0),
             )
 
     def _bring_clip(self, record: Record) -> None:
@@ -225,7 +257,7 @@ class _Import:
 
     def _known(self, record: Record) -> Generation | None:
         """Return the clip this record is of, where an earlier try or somebody else brought it."""
-        film = record.text("sha256", 64)
+        film = record.digest("sha256")
         for code in self._codes(record):
             clip = self._by_code.get(code)
             if clip is not None and clip.sha256 == film:
@@ -238,17 +270,19 @@ class _Import:
             self._clips[code] = clip
 
     def _new_clip(self, record: Record) -> Generation:
+        absent: list[str] = []
         clip = Generation(
             project=self._project,
             by=self._by,
-            account=_account_for(record.text("provider", 20, pattern=r"[a-z0-9-]+") or "previs"),
-            number=record.number("number", 0, 2**31 - 1),
+            account=_account_for(record),
+            number=record.number("number", 0, MAX_CLIP_NUMBER),
             **_columns(record),
-            **self._ends(record),
+            **self._ends(record, absent),
         )
         clip.provider = clip.account.provider
         clip.code = _free_code(Generation, self._codes(record))
         clip.shot, clip.take = self._shot(record)
+        clip.answers_comment = self._answered_comment(record, absent)
         with scratch_file(".mp4") as path:
             self._archive.extract(record, path)
             media = keep_media(clip, path)
@@ -257,24 +291,36 @@ class _Import:
         with transaction.atomic():
             self.report.before_row()
             lifecycle.import_clip(clip, actor=self._by)
-            self._bring_comments(record, clip)
+            self.note_problems(absent + self._review.bring(record, clip))
             self.report.note(done=1, clips=1)
         return clip
 
-    def _codes(self, record: Record) -> list[uuid.UUID]:
+    def _codes(self, record: Record, key: str = "code") -> list[uuid.UUID]:
         """Return the codes a row of this record may have here: its own, and the one beside it.
 
         The second is for where another project has the first; made of both, it is the same each time.
         """
-        code = record.code("code")
+        code = record.code(key)
         return [code, uuid.uuid5(self._project.code, str(code))] if code else []
 
-    def _ends(self, record: Record) -> dict[str, Any]:
+    def _known_codes(self, record: Record) -> list[uuid.UUID]:
+        try:
+            return self._codes(record)
+        except BadValue:
+            return []  # said where the clip is read
+
+    def _ends(self, record: Record, absent: list[str]) -> dict[str, Any]:
+        """Return the clip's ends; note in `absent` those that did not come in."""
         ends: dict[str, Any] = {}
         for side in ("start", "end"):
-            still, clip = record.code(f"{side}_still"), record.code(f"{side}_clip")
-            ends[f"{side}_keyframe"] = self._stills.get(still) if still else None
-            ends[f"{side}_generation"] = self._clips.get(clip) if clip else None
+            for kind, column, here in (
+                ("still", f"{side}_keyframe", self._stills),
+                ("clip", f"{side}_generation", self._clips),
+            ):
+                code = record.code(f"{side}_{kind}")
+                ends[column] = here.get(code) if code else None
+                if code and not ends[column]:
+                    absent.append(_without(record, f"{side}_{kind}", f"its {side} {kind}"))
         if record.flag("loop"):
             ends["end_keyframe"] = ends["end_generation"] = None
         return ends
@@ -286,22 +332,42 @@ class _Import:
             elsewhere = Generation.objects.filter(shot=was).exclude(project=self._project)
             beside = uuid.uuid5(self._project.code, str(was))
             self._shots[was] = beside if elsewhere.exists() else was
-        shot, take = self._shots[was], record.number("take", 1, 32_000, 1)
-        while Generation.objects.filter(shot=shot, take=take).exists():
-            take += 1
+        shot, take = self._shots[was], record.number("take", 1, MAX_TAKE_NUMBER, 1)
+        taken = Generation.objects.filter(shot=shot)
+        if taken.filter(take=take).exists():
+            # One question, however many takes there are: an archive may say the same of all.
+            take = taken.aggregate(last=Max("take"))["last"] + 1
+        if take > lifecycle.MAX_TAKE:
+            raise Damaged(
+                f"“{record.text('file', 160)}” was left out: its shot has too many takes."
+            )
         return shot, take
 
-    def _bring_comments(self, record: Record, clip: Generation) -> None:
-        for said in record.records("comments", MOST_COMMENTS):
-            at = said.moment("created_at")
-            Comment.objects.create(
-                generation=clip,
-                guest_name=said.text("by", 80)[:60] or "Somebody",
-                text=said.text("text", 2000),
-                at_ms=said.number("at_ms", 0, 2**31 - 1) if said.has("at_ms") else None,
-                created_at=at,
-                resolved_at=at if said.flag("resolved") else None,
-            )
+    def _answered_comment(self, record: Record, absent: list[str]) -> Comment | None:
+        """Return the comment that this clip answers; it came in with an earlier clip."""
+        codes = self._codes(record, "answers_comment")
+        rows = Comment.objects.filter(code__in=codes, generation__project=self._project)
+        found = rows.first() if codes else None
+        if codes and found is None:
+            absent.append(_without(record, "answers_comment", "the comment it answers"))
+        return found
+
+    def bring_collections(self) -> None:
+        for record in self._archive.collections:
+            with self._forgiving(record.label("The collection")):
+                absent = bring_collection(
+                    record,
+                    project=self._project,
+                    by=self._by,
+                    codes=self._codes(record),
+                    clips=self._clips,
+                )
+                self.note_problems(absent)
+
+    def bring_saved_views(self) -> None:
+        for record in self._archive.saved_views:
+            with self._forgiving(record.label("The saved view")):
+                bring_saved_view(record, project=self._project, by=self._by)
 
     def _bring_chain(self, record: Record, made: dict[uuid.UUID, Chain]) -> None:
         codes = self._codes(record) or [uuid.uuid4()]
@@ -309,13 +375,13 @@ class _Import:
         if here is not None:
             made[codes[0]] = here
             return
-        title = record.text("title", 120) or "Chain"
+        title = one_line(record.text("title", 120)) or "Chain"
         segments = []
         for item in record.records("segments", 2000):
             clip = self._clips.get(item.code("clip") or uuid.uuid4())
             if clip is None:
                 raise Damaged(f"The chain “{title}” was left out: one of its clips is missing.")
-            segments.append((item.number("position", 0, 2**31 - 1), clip))
+            segments.append((item.number("position", 0, MAX_POSITION), clip))
         parent = record.code("branched_from")
         if parent and parent not in made:
             raise Damaged(f"The branch “{title}” was left out: what it leaves from is missing.")
@@ -328,7 +394,7 @@ class _Import:
                 title=title,
                 created_by=self._by,
                 branched_from=made[parent] if parent else None,
-                branched_position=record.number("branched_position", 0, 2**31 - 1, 0)
+                branched_position=record.number("branched_position", 0, MAX_POSITION, 0)
                 if parent
                 else None,
             )
@@ -340,6 +406,19 @@ class _Import:
         self.report.note(chains=1)
 
 
+def _order(record: Record) -> int:
+    """Return the clip's number; 0 where it has none that can be."""
+    try:
+        return record.number("number", 0, MAX_CLIP_NUMBER)
+    except BadValue:
+        return 0
+
+
+def _without(record: Record, key: str, noun: str) -> str:
+    """Return a sentence on a clip that came in without what this key points at."""
+    return f"{record.label('The clip')} came in without {noun}: {record.shown(key)} is not here."
+
+
 def _free_code(model: type[models.Model], codes: list[uuid.UUID]) -> uuid.UUID:
     """Return the first of these that no row has, or a new one."""
     taken = set(model._default_manager.filter(code__in=codes).values_list("code", flat=True))
@@ -348,30 +427,46 @@ def _free_code(model: type[models.Model], codes: list[uuid.UUID]) -> uuid.UUID:
 
 def _columns(record: Record) -> dict[str, Any]:
     """Return what a clip's record says of how it was asked for and judged."""
-    verdict = record.text("verdict", 14)
+    record.text("by", 80)  # kept with the rest, for whoever asks who made it
     return {
         "title": record.text("title", 120),
         "prompt": record.text("prompt", 20_000),
         "sent_prompt": record.text("sent_prompt", 20_000),
+        "style_notes": record.text("style_notes", 500),
         "concepts": record.words("concepts", 40),
         "duration_s": record.number("duration_s", 1, 3600),
-        "aspect_ratio": record.text("aspect_ratio", 5, pattern=r"\d{1,2}:\d{1,2}") or "16:9",
+        "aspect_ratio": record.text(
+            "aspect_ratio", 5, pattern=r"[0-9]{1,2}:[0-9]{1,2}", allowed="a ratio such as 16:9"
+        )
+        or "16:9",
         "resolution": record.text("resolution", 5),
         "loop": record.flag("loop"),
         "model": record.text("model", 60),
         "rating": record.number("rating", 0, 5, 0),
-        "verdict": verdict if verdict in Verdict.values else Verdict.NONE,
+        "verdict": record.choice("verdict", Verdict.values),
+        "verdict_at": record.moment("verdict_at") if record.has("verdict_at") else None,
         "created_at": record.moment("created_at"),
         "submitted_at": record.moment("created_at"),
         "finished_at": record.moment("finished_at"),
         # Paid for elsewhere; it must not weigh on this project's budget.
         "charged": Charged.NO,
-        "raw_answer": {"imported": record.plain("comments")},
+        "raw_answer": {"imported": record.plain(*REVIEW)},
     }
 
 
-def _account_for(provider: str) -> ProviderAccount:
-    """Return the account imported clips are booked on: with another's key nothing can be continued."""
+def _account_for(record: Record) -> ProviderAccount:
+    """Return the account imported clips are booked on: with another's key nothing can be continued.
+
+    Raises Damaged for a provider that this studio does not know.
+    """
+    names = ", ".join(PROVIDER_LABELS)
+    provider = record.text("provider", 20, pattern=r"[a-z0-9-]+", allowed=f"one of {names}")
+    provider = provider or "previs"
+    if provider not in PROVIDER_LABELS:
+        name = record.text("file", 160)
+        raise Damaged(
+            f"“{name}” was left out: this studio does not know its provider “{provider}”."
+        )
     if provider == "previs":
         found = ProviderAccount.objects.filter(provider="previs").order_by("pk").first()
         if found is not None:

@@ -3,146 +3,70 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+import threading
 import zipfile
-from datetime import datetime
+import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any
-from uuid import UUID
+from typing import IO
 
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-
+from studio.plain_text import one_line
 from studio.services.errors import StudioError
-from studio.services.exchange.archives import FORMAT, MANIFEST
+from studio.services.exchange.manifest_json import MAX_VALUES, TooManyValues, read_json
+from studio.services.exchange.records import BadValue, Damaged, Record
 
+FORMAT = "ray-studio/1"
+MANIFEST = "manifest.json"
 MOST_FILES = 20_000
 MOST_MANIFEST_BYTES = 50 * 2**20
 MOST_FILE_BYTES = 4 * 2**30
 MOST_BYTES = 500 * 2**30  # of all files together
 MOST_RATIO = 20  # film and pictures hardly shrink; what does is a bomb
+MAX_PROBLEMS = 300
+# What zipfile raises for a member that is not what its headers say.
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 _BLOCK = 1 << 20
+# One at a time in each process: reading the largest takes hundreds of megabytes.
+_one_manifest = threading.Lock()
+_SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _PLACE = re.compile(r"(clips|stills)/\w[\w.-]{0,150}", re.ASCII)
 
 
-class Damaged(StudioError):
-    """One file of the archive is not what the manifest says."""
-
-
-class Record:
-    """One object of a manifest. Each reader raises StudioError naming place, value and what may be."""
-
-    def __init__(self, where: str, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise StudioError(f"The archive cannot be read: {where or 'it'} must be an object.")
-        self._where = where
-        self._data: dict[str, Any] = data
-
-    def text(self, key: str, most: int, *, pattern: str | None = None) -> str:
-        """Return text of at most `most` characters; "" where there is none."""
-        value = self._data.get(key)
-        if value is None:
-            value = ""
-        fits = isinstance(value, str) and len(value) <= most and "\0" not in value
-        if not fits or (pattern and value and not re.fullmatch(pattern, value)):
-            self._refuse(key, f"text of at most {most:,} characters")
-        return str(value)
-
-    def number(self, key: str, least: int, most: int, default: int | None = None) -> int:
-        value = self._data.get(key)
-        value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            self._refuse(key, f"a whole number from {least:,} to {most:,}")
-        assert isinstance(value, int)
-        return value
-
-    def has(self, key: str) -> bool:
-        return self._data.get(key) is not None
-
-    def flag(self, key: str) -> bool:
-        return self._data.get(key) is True
-
-    def code(self, key: str) -> UUID | None:
-        value = self._data.get(key)
-        if value is None:
-            return None
-        try:
-            return UUID(value)
-        except (ValueError, AttributeError, TypeError):
-            self._refuse(key, "a code")
-            raise
-
-    def moment(self, key: str) -> datetime:
-        """Return a time; now where there is none."""
-        value = self._data.get(key)
-        if value is None:
-            return timezone.now()
-        try:
-            found = parse_datetime(value)
-        except (ValueError, TypeError):
-            found = None
-        if found is None or found.tzinfo is None:
-            self._refuse(key, "a time with its zone")
-        assert found is not None
-        return found
-
-    def words(self, key: str, most: int) -> list[str]:
-        """Return a list of short names."""
-        value = self._data.get(key) or []
-        if not isinstance(value, list) or len(value) > most:
-            self._refuse(key, f"a list of at most {most}")
-        if not all(isinstance(w, str) and re.fullmatch(r"[a-z0-9_]{1,40}", w) for w in value):
-            self._refuse(key, "a list of names")
-        return list(value)
-
-    def records(self, key: str, most: int) -> list[Record]:
-        value = self._data.get(key) or []
-        if not isinstance(value, list) or len(value) > most:
-            self._refuse(key, f"a list of at most {most:,}")
-        place = f"{self._where}.{key}" if self._where else key
-        return [Record(f"{place}[{index}]", item) for index, item in enumerate(value)]
-
-    def record(self, key: str) -> Record:
-        return Record(f"{self._where}.{key}" if self._where else key, self._data.get(key))
-
-    def plain(self, *left_out: str) -> dict[str, Any]:
-        """Return the object as it came, to be kept for reference."""
-        return {key: value for key, value in self._data.items() if key not in left_out}
-
-    def _refuse(self, key: str, allowed: str) -> None:
-        shown = repr(self._data.get(key))[:60]
-        place = f"{self._where}.{key}" if self._where else key
-        raise StudioError(f"The archive cannot be read: {place} is {shown}; it must be {allowed}.")
-
-
 class Archive:
-    """An opened archive whose manifest and file list have been checked. A context manager."""
+    """An opened archive whose manifest and file list have been checked. A context manager.
+
+    Its lists hold what may come in; `problems` are sentences about what cannot, at most MAX_PROBLEMS.
+    """
 
     def __init__(self, file: IO[bytes] | Path) -> None:
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise StudioError("This is not a ZIP archive, or it is cut short.") from error
+        self.problems: list[str] = []
+        self._more_problems = 0
         try:
-            self._infos = {info.filename: info for info in self._zip.infolist()}
-            if len(self._infos) > MOST_FILES:
+            members = self._zip.infolist()
+            if len(members) > MOST_FILES:
                 raise StudioError(
-                    f"The archive has {len(self._infos):,} files; at most {MOST_FILES:,} are allowed."
+                    f"The archive has {len(members):,} files; at most {MOST_FILES:,} are allowed."
                 )
-            self.manifest = self._read_manifest()
-            self.clips = self.manifest.records("clips", MOST_FILES)
-            self.stills = self.manifest.records("stills", MOST_FILES)
-            self.chains = self.manifest.records("chains", MOST_FILES)
-            total = sum(self._info_of(record).file_size for record in self.clips + self.stills)
-            if total > MOST_BYTES:
-                raise StudioError(
-                    f"The archive holds {total / 2**30:,.0f} GB; at most "
-                    f"{MOST_BYTES // 2**30} GB are allowed."
-                )
+            self._infos = _by_place(members)
+            self._manifest = self._read_manifest()
+            self._check_size()
+            self.project = self._project()
+            self.clips = self._list("clips", "The clip")
+            self.stills = self._list("stills", "The still")
+            self.chains = self._list("chains", "The chain")
+            self.collections = self._list("collections", "The collection")
+            self.saved_views = self._list("saved_views", "The saved view")
+            self._name_files_once()
         except BaseException:
             self._zip.close()
             raise
+        if self._more_problems:
+            self.problems.append(f"{self._more_problems:,} more were left out for the like.")
 
     def __enter__(self) -> Archive:
         return self
@@ -152,16 +76,16 @@ class Archive:
 
     def extract(self, record: Record, target: Path) -> None:
         """Write a clip's or still's file to `target`. Raises Damaged when its checksum is wrong."""
-        info = self._info_of(record)
+        info, wanted = self._info_of(record), record.digest("sha256")
         digest = hashlib.sha256()
         try:
             with self._zip.open(info) as source, target.open("wb") as file:
                 while block := source.read(_BLOCK):
                     digest.update(block)
                     file.write(block)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except BROKEN as error:
             raise Damaged(f"“{info.filename}” is damaged in the archive.") from error
-        if digest.hexdigest() != record.text("sha256", 64):
+        if digest.hexdigest() != wanted:
             raise Damaged(f"“{info.filename}” is not the file the manifest describes.")
 
     def _read_manifest(self) -> Record:
@@ -174,31 +98,144 @@ class Archive:
                 f"{MOST_MANIFEST_BYTES // 2**20} MB are allowed."
             )
         try:
-            data = json.loads(self._zip.read(info))
-        except (ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+            with _one_manifest:
+                data = read_json(self._zip.read(info))
+        except TooManyValues:
+            raise StudioError(
+                f"{MANIFEST} holds more than {MAX_VALUES:,} values. Split the project, or take less "
+                "of it into one archive."
+            ) from None
+        except (*BROKEN, RecursionError, RuntimeError):
             raise StudioError(f"{MANIFEST} in the archive is damaged.") from None
-        manifest = Record("", data)
-        found = manifest.text("format", 40)
+        found = data.get("format") if isinstance(data, dict) else None
+        if not isinstance(found, str):
+            raise StudioError(f"{MANIFEST} says no format: no studio made it.")
         if found != FORMAT:
+            found = one_line(found, most=40)
             raise StudioError(f"The archive's format is “{found}”; this studio reads “{FORMAT}”.")
-        return manifest
+        return Record("", data)
+
+    def _check_size(self) -> None:
+        total = sum(info.file_size for info in self._infos.values())
+        if total > MOST_BYTES:
+            raise StudioError(
+                f"The archive holds {total / 2**30:,.0f} GB; at most "
+                f"{MOST_BYTES // 2**30} GB are allowed."
+            )
+
+    def _project(self) -> Record:
+        try:
+            return self._manifest.record("project")
+        except BadValue as error:
+            self._problem(f"The project’s name and settings were left out: {error.message}")
+            return Record("project", {})
+
+    def _list(self, key: str, noun: str) -> list[Record]:
+        """Return the objects of a list of the manifest, of two with one code the first."""
+        try:
+            records = self._manifest.records(key, MOST_FILES, problem=self._problem)
+        except BadValue as error:
+            self._problem(f"Left out: {error.message}")
+            return []
+        return self._first_of_each(records, noun, "code", "a code that nothing else has")
+
+    def _name_files_once(self) -> None:
+        """Leave out what names a file that is named already: each clip and still has its own."""
+        allowed = "a file that no other clip or still names"
+        self.clips = self._first_of_each(self.clips, "The clip", "file", allowed)
+        files = (record.value("file") for record in self.clips)
+        named = {file.lower() for file in files if isinstance(file, str)}
+        self.stills = self._first_of_each(self.stills, "The still", "file", allowed, named)
+
+    def _first_of_each(
+        self,
+        records: list[Record],
+        noun: str,
+        key: str,
+        allowed: str,
+        taken: Collection[str] = (),
+    ) -> list[Record]:
+        seen, kept = set(taken), []
+        for record in records:
+            name = _folded(record, key)
+            if name is None or name not in seen:
+                kept.append(record)
+                if name is not None:
+                    seen.add(name)
+                continue
+            try:
+                record.refuse(key, allowed)
+            except BadValue as error:
+                self._problem(f"{record.label(noun)} was left out: {error.message}")
+        return kept
+
+    def _problem(self, sentence: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(sentence)
+        else:
+            self._more_problems += 1
 
     def _info_of(self, record: Record) -> zipfile.ZipInfo:
-        """Return the member a record names, if it may be read at all.
+        """Return the member a record names, if it may be read at all. Raises Damaged.
 
         Its name is never used as a path, so there is nothing it could point out of.
         """
         name = record.text("file", 160)
         info = self._infos.get(name)
         if not _PLACE.fullmatch(name) or info is None:
-            raise StudioError(f"The archive cannot be read: it has no file “{name[:80]}”.")
+            record.refuse("file", "a file of the archive in clips/ or stills/")
         known = info.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
         if info.flag_bits & 1 or not known:
-            raise StudioError(f"“{name}” is encrypted or packed in a way the studio cannot read.")
+            raise Damaged(
+                f"“{name}” was left out: it is encrypted or packed in a way the studio cannot read."
+            )
         if not 0 < info.file_size <= MOST_FILE_BYTES:
-            raise StudioError(
-                f"“{name}” has {info.file_size:,} bytes; 1 to {MOST_FILE_BYTES:,} are allowed."
+            raise Damaged(
+                f"“{name}” was left out: it has {info.file_size:,} bytes; "
+                f"1 to {MOST_FILE_BYTES:,} are allowed."
             )
         if info.file_size > MOST_RATIO * info.compress_size + _BLOCK:
-            raise StudioError(f"“{name}” is packed too tightly to be film or a picture.")
+            raise Damaged(
+                f"“{name}” was left out: it is packed too tightly to be film or a picture."
+            )
         return info
+
+
+def _folded(record: Record, key: str) -> str | None:
+    """Return a code or file name in the one way it is compared; None where there is none.
+
+    A code can be written in several ways. What cannot be one is refused where it is read.
+    """
+    try:
+        value = str(record.code(key) or "") if key == "code" else record.value(key)
+    except BadValue:
+        return None
+    return value.lower() if value and isinstance(value, str) else None
+
+
+def _by_place(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Return members by their place in the archive as the studio made it.
+
+    Whoever unpacks one and packs it again gets a folder around it all, files of their system beside
+    it, and on Windows sometimes other slashes. The folder is the one its only manifest lies in.
+    """
+    by_name: dict[str, zipfile.ZipInfo] = {}
+    for info in members:
+        name = info.filename.replace("\\", "/").removeprefix("./")
+        if not info.is_dir() and not _is_of_the_system(name):
+            by_name[name] = info
+    if MANIFEST in by_name:
+        return by_name
+    folders = {name.removesuffix(MANIFEST) for name in by_name if name.endswith(f"/{MANIFEST}")}
+    if len(folders) != 1:
+        return by_name
+    (folder,) = folders
+    return {
+        name.removeprefix(folder): info for name, info in by_name.items() if name.startswith(folder)
+    }
+
+
+def _is_of_the_system(name: str) -> bool:
+    """Whether macOS or Windows put it there: notes on folders, and macOS's twin of each file."""
+    first, last = name.split("/", 1)[0], name.rsplit("/", 1)[-1]
+    return first == "__MACOSX" or last.startswith("._") or last in _SYSTEM_FILES

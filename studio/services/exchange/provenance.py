@@ -6,6 +6,7 @@ from studio import concepts
 from studio.media.tags import FROM_A_MODEL, FROM_AN_ALGORITHM, Ingredient, Provenance
 from studio.models import Export, Generation
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
+from studio.services.exchange.archive_people import makers
 from studio.services.film.exports import clips_of
 
 
@@ -25,7 +26,7 @@ def provenance_of(generation: Generation) -> Provenance:
         prompt=generation.prompt,
         model=generation.model,
         provider=provider_label(generation.provider),
-        creator=generation.by.name,
+        creator=makers([generation]).get(generation.pk, generation.by.name),
         made_at=generation.created_at,
         source_type=_source_type(generation),
         ingredients=_ends(generation),

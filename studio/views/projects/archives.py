@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.address_rules import MAX_BODY_BYTES, MB
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
+from studio.media.serve import attachment
 from studio.media.zipping import Entry, stream_zip, zip_size
 from studio.models import Generation, Project
 from studio.services.errors import StudioError
-from studio.services.exchange import archives, import_runs
+from studio.services.exchange import archive_uploads, archives, import_runs
 from studio.services.film import handover
 from studio.views.film.chain_access import chain_for
+from studio.views.streaming import streamed
 
 MOST_IMPORTS = 10  # shown to whoever asked for them
 
@@ -41,7 +44,9 @@ def send_archive(
 ) -> HttpResponseBase:
     """Send these clips of a project as ZIP; None is everything. Goes back when there is nothing."""
     return _sent(
-        request, lambda: archives.project_entries(project, clips), project.get_absolute_url()
+        request,
+        lambda: archives.project_entries(project, clips, by=request.user),
+        project.get_absolute_url(),
     )
 
 
@@ -72,19 +77,15 @@ def _sent(
         messages.error(request, error.message)
         return HttpResponseRedirect(back)
     headers = {
-        "Content-Disposition": content_disposition_header(True, name) or "attachment",
+        "Content-Disposition": attachment(name),
         "Content-Length": str(zip_size(entries)),
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    if request.method == "HEAD":
-        return HttpResponse(content_type="application/zip", headers=headers)
-    return StreamingHttpResponse(
-        stream_zip(entries), content_type="application/zip", headers=headers
-    )
+    return streamed(request, stream_zip(entries), content_type="application/zip", headers=headers)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def import_project(request: StudioRequest) -> HttpResponse:
     """Take an archive, check it, and let a worker bring it in; show what became of one's own."""
@@ -101,6 +102,17 @@ def import_project(request: StudioRequest) -> HttpResponse:
             return HttpResponseRedirect(request.path)
     rows = import_runs.latest(request.user, most=MOST_IMPORTS)
     lines = [{"run": run, "told": "" if run.is_going else import_runs.told(run)} for run in rows]
-    ctx = {"error": error, "lines": lines, "going": any(run.is_going for run in rows)}
-    template = "_imports.html" if wants_partial(request) else "project_import.html"
-    return render(request, template, ctx, status=422 if error else 200)
+    ctx: dict[str, Any] = {
+        "error": error,
+        "lines": lines,
+        "going": any(run.is_going for run in rows),
+    }
+    if wants_partial(request):
+        return render(request, "_imports.html", ctx)
+    ctx |= {
+        "not_included": archives.NOT_INCLUDED,
+        "unfinished": archive_uploads.unfinished(request.user),
+        "edge_bytes": archive_uploads.EDGE_BYTES,
+        "most_megabytes": MAX_BODY_BYTES // MB,
+    }
+    return render(request, "project_import.html", ctx, status=422 if error else 200)

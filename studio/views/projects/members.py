@@ -18,6 +18,7 @@ from studio.http import StudioRequest, project_for, signed_in
 from studio.models import Invite, Membership, Project
 from studio.services import people
 from studio.services.errors import StudioError
+from studio.services.sharing.listing import count_open
 
 SHOWN_ONCE = "invite_shown_once"  # the session's place for a link between POST and page
 
@@ -36,7 +37,9 @@ def members_context(request: StudioRequest, project: Project, **more: Any) -> di
     ctx["members"].sort(key=lambda member: Membership.Role.values.index(member.role))
     if request.membership.can_manage:
         ctx["invites"] = list(
-            project.invites.filter(used_at=None, revoked_at=None, expires_at__gt=timezone.now())
+            project.invites.with_maker()
+            .filter(used_at=None, revoked_at=None, expires_at__gt=timezone.now())
+            .select_related("created_by")
         )
         code, link = request.session.pop(SHOWN_ONCE, ("", ""))
         ctx["new_link"] = link if code == str(project.code) else ""
@@ -109,7 +112,14 @@ def remove_member(request: StudioRequest, code: UUID, pk: int) -> HttpResponse:
         return _refused(request, project, error)
     if member.user == request.user:
         return _leave_page(request, "/", f"You have left {project.name}.")
-    return _answer(request, project, f"{member.user.name} is no longer a member.")
+    said = f"{member.user.name} is no longer a member."
+    if links := count_open(project, maker=member.user):
+        # They are the project's and go on: a client in the middle of a review must not lose one.
+        them = (
+            "link for guests they made stays" if links == 1 else "links for guests they made stay"
+        )
+        said += f" {links} {them} open; close what they should not hold under Links."
+    return _answer(request, project, said)
 
 
 @require_POST
