@@ -1,7 +1,8 @@
 """A worker that can be killed at any point, run as `python -m tests.crash_worker`.
 
-Reads commands as JSON lines and answers with JSON lines. Django is loaded once; every piece of
-work runs in a fork of its own, as in django-q2's workers, and a fork dies by SIGKILL.
+The database is a prepared one. Reads commands as JSON lines and answers with JSON lines. Django is
+loaded once; every piece of work runs in a fork of its own, as in django-q2's workers, and a fork
+dies by SIGKILL.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ django.setup()
 
 from django.core.files.storage import default_storage  # noqa: E402
 from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
-from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.db.models import Q  # noqa: E402
 from django.utils import timezone  # noqa: E402
@@ -37,7 +37,14 @@ from studio.services.accounts import ensure_accounts  # noqa: E402
 from studio.services.doors import open_door  # noqa: E402
 from studio.services.exchange import import_runs  # noqa: E402
 from studio.services.exchange.archives import project_entries  # noqa: E402
-from studio.services.work import outcomes, rendering, storing, submitting  # noqa: E402
+from studio.services.work import (  # noqa: E402
+    arrival,
+    outcomes,
+    reconcile,
+    rendering,
+    storing,
+    submitting,
+)
 from tests.factories import make_generation, make_project  # noqa: E402
 from tests.hurry import hurry  # noqa: E402
 
@@ -72,11 +79,13 @@ def die_at_the_third(owner: object, name: str) -> None:
 POINTS: dict[str, Callable[[], None]] = {
     "before the claim": die_at(lifecycle, "claim_submit"),
     "after the claim": die_at(submitting, "build_request"),
+    "before the call": die_at(submitting, "_post"),
+    "while reconciling": die_at(reconcile, "_arrived"),
     "before the answer": lambda: None,  # killed from outside, when the request has arrived
     "before the record": die_at(submitting, "record_submitted"),
     "while polling": die_at(sweep, "read_job"),
     "while downloading": die_at(download, "_content_type"),
-    "while making the poster": die_at(storing, "make_poster"),
+    "while making the poster": die_at(arrival, "make_poster"),
     "before the end is written": die_at(lifecycle, "mark_succeeded"),
     "in the middle of a render": die_at(rendering, "renew_work"),
     "in the middle of an import": lambda: die_at_the_third(lifecycle, "import_clip"),
@@ -86,7 +95,7 @@ POINTS: dict[str, Callable[[], None]] = {
 def make(name: str, provider: str, base_url: str, key: str) -> int:
     """Put one shot in the line of an account of its own; return its pk."""
     owner = User.objects.first() or User.objects.create_user("a@example.com", "pw", name="A")
-    project = Project.objects.first() or Project.objects.create(name="Crashes", created_by=owner)
+    project = Project.objects.first() or make_project(owner, name="Crashes")
     if provider == "previs":
         account = ProviderAccount.objects.get(provider="previs", label="")
     else:
@@ -108,7 +117,7 @@ def make_import(clips: int) -> int:
     for seconds in range(1, clips + 1):
         make_generation(project, files=True, seconds=seconds)
     data = b"".join(stream_zip(project_entries(project)[1]))
-    by = User.objects.create_user("i@example.com", "pw", name="Importer")
+    by = User.objects.create_user("i@example.com", "pw", name="Importer", may_make_projects=True)
     return import_runs.begin(file=SimpleUploadedFile("a.zip", data), by=by).pk
 
 
@@ -143,6 +152,11 @@ def live_until(point: str, pk: int) -> None:
         submitting.submit_next(shot.account_id)
         POINTS[point]()
         sweep.run_slice(20)
+    if point == "while reconciling":
+        submitting.submit_next(shot.account_id)
+        Generation.objects.filter(pk=pk).update(next_poll_at=timezone.now())
+        POINTS[point]()
+        reconcile.reconcile_account(shot.account_id)
     POINTS[point]() if shot.provider != "previs" else None
     submitting.submit_next(shot.account_id)
     if shot.provider == "previs":
@@ -214,7 +228,6 @@ def in_fork(job: Callable[[], object]) -> int:
 
 def main() -> None:
     hurry()
-    call_command("migrate", verbosity=0)
     ensure_accounts()
     # As old as a worker that waits for its work: its pid is known before the work begins.
     print(json.dumps({"ready": True}), flush=True)

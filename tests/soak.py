@@ -15,8 +15,8 @@ from studio import ledger
 from studio.models import Generation, LedgerEntry, Project, ProviderAccount
 from studio.models.generation import TERMINAL_STATES, Charged, State
 from studio.services.money.budgets import account_budget, month_budget
-from studio.services.work import storing
-from tests.emulator import FAULTS
+from studio.services.work import arrival
+from tests.emulator import BREAKDOWNS
 from tests.emulator.world import EmulatedJob
 
 WAITING_FOR_A_PERSON = frozenset({State.UNCERTAIN, State.STALLED})
@@ -24,14 +24,19 @@ RATE = 0.1
 
 
 def every_fault(rate: float = RATE) -> dict[str, float]:
-    """Return all faults at this rate. An instant end would leave the others nothing to hit."""
-    return {name: rate for name in FAULTS if name != "instant"}
+    """Return every breakdown at this rate. An instant end would leave the others nothing to hit."""
+    return {name: rate for name in BREAKDOWNS if name != "instant"}
 
 
 def settled() -> bool:
     """Whether every shot has ended or waits for a person, with nothing left to try by itself."""
     rows = Generation.objects.exclude(state__in=TERMINAL_STATES | {State.STALLED})
     return not rows.exclude(state=State.UNCERTAIN, next_poll_at=None).exists()
+
+
+def changes_so_far() -> int:
+    """Return a number that grows with every change that a page would show."""
+    return Project.objects.aggregate(total=Sum("version"))["total"] or 0
 
 
 def find_problems(count: int, jobs: Iterable[EmulatedJob], stats: dict[str, Any]) -> list[str]:
@@ -154,8 +159,8 @@ def tally() -> dict[str, int]:
 def stub_pictures(put: Any = setattr) -> None:
     """Make posters, strips and previews cost nothing; the clips themselves are real."""
 
-    def draw(source: Path, out: Path) -> None:
+    def draw(source: Path, out: Path, **more: Any) -> None:
         out.write_bytes(b"picture")
 
     for name in ("make_poster", "make_strip", "make_preview"):
-        put(storing, name, draw)
+        put(arrival, name, draw)

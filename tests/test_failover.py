@@ -11,10 +11,13 @@ from django.utils import timezone
 
 from studio.models import Generation, Price, Project, ProviderAccount
 from studio.models.generation import Charged, State
+from studio.providers.base import Job, Refused
+from studio.providers.registry import make_provider
 from studio.services.errors import StudioError
 from studio.services.work import failover, recovery
+from studio.services.work.submitting import submit_next
 from tests.factories import make_generation
-from tests.paid import account_at
+from tests.paid import account_at, again, queue_shot
 
 
 @pytest.fixture
@@ -50,6 +53,41 @@ def test_the_next_offer_is_the_cheapest_other_provider(failed):
 @pytest.mark.parametrize("code", ["moderation", "image", "prompt", "media", "neighbour"])
 def test_what_every_provider_would_refuse_is_offered_nowhere(failed, code):
     failed.failure_code = code
+    assert failover.next_offer(failed) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "goes_on"),
+    [
+        ("moderation", 0),
+        ("image", 0),
+        ("prompt", 0),
+        ("refused", 0),
+        ("unsupported", 1),
+        ("capacity", 1),
+    ],
+)
+def test_the_code_of_a_refusal_decides_and_no_words_in_it(
+    project, emulator, asked, monkeypatch, code, goes_on
+):
+    account_at(emulator, "apiframe")
+    price("apiframe", "luma-ray-2", 100_000)
+    project.failover_microusd = 10_000_000
+    project.save(update_fields=["failover_microusd"])
+
+    def submit(self: object, request: object) -> Job:
+        raise Refused("Upstream has no capacity; moderation, 400, validation.", code=code)
+
+    monkeypatch.setattr(type(make_provider("luma", api_key="k" * 20)), "submit", submit)
+    shot = queue_shot(project, account_at(emulator, "luma"), estimated_microusd=710_000)
+    submit_next(shot.account_id)
+    assert again(shot).failure_code == code
+    asked.run("fail_over")
+    assert Generation.objects.filter(retry_of=shot).count() == goes_on
+
+
+def test_a_held_account_takes_nothing_over(failed):
+    ProviderAccount.objects.filter(provider="apiframe").update(hold_reason="credit")
     assert failover.next_offer(failed) is None
 
 
@@ -245,3 +283,11 @@ def test_a_take_over_happens_whole_or_not_at_all(failed, asked, monkeypatch):
 
 def away(*args, **options):
     raise OperationalError("the connection is lost")
+
+
+def test_by_itself_only_the_same_model_takes_over(failed):
+    price("apiframe", "luma-ray-2", 900_000)
+    price("apiframe", "luma-ray-flash-2", 100_000)
+    assert failover.next_offer(failed).spec.id == "luma-ray-flash-2", "people may choose it"
+    assert automatic(failed, 10_000_000).startswith("goes on at Apiframe")
+    assert Generation.objects.get(retry_of=failed).model == "luma-ray-2"

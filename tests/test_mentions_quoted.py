@@ -6,13 +6,18 @@ import pytest
 from django.core import mail
 
 from studio.forms.shot import draft_answering
-from studio.models import Activity, Notification, WebhookDelivery
+from studio.models import Activity, Guest, Notification, WebhookDelivery
 from studio.services import chains, review
 from studio.services.exchange.archives import write_manifest
-from studio.services.film.handover import make_timeline, shots_of, write_fcpxml
+from studio.services.film.edit_shots import shots_of
+from studio.services.film.fcpxml import write_fcpxml
+from studio.services.film.otio_writing import make_timeline
 from studio.services.news import digest, feed, notifications, webhooks
 from studio.services.review.mentions import TOKEN, asked_for, words_of
+from studio.services.review.reading import talk_on
+from studio.services.sharing import guests
 from tests.factories import make_generation
+from tests.sharing import browser, share_clips
 
 pytestmark = pytest.mark.django_db
 SAID = "@Bob the horizon is too low"
@@ -107,3 +112,65 @@ def test_a_search_that_found_it_in_a_comment_says_the_name(client, cast, clip):
     client.force_login(cast.alice)
     html = client.get(f"/p/{cast.project.code}/?q=horizon").content.decode()
     assert "@Bob the <mark>horizon</mark> is too low" in html
+
+
+# ---- Keys that somebody typed ------------------------------------------------------------------
+@pytest.fixture
+def typed(cast, clip):
+    """A member's and a guest's comment with the typed key of somebody outside the project."""
+    share, token = share_clips(cast.project, cast.bob, clip, shows_names=True)
+    key = f"@{{{cast.dave.pk}}}"
+    cast.dave.name = "Dagfinn Outsider"
+    cast.dave.save()
+    review.comment(generation=clip, by=cast.carol, text=f"{key} lower the ridge")
+    guest, _ = guests.introduce(share=share, name="Ingrid")
+    review.comment(generation=clip, guest=guest, text=f"{key} raise the ridge")
+    return token
+
+
+def test_a_typed_key_names_nobody_outside_the_project_on_any_page(client, cast, clip, typed):
+    pages = [
+        browser().get(f"/s/{typed}/clips/{clip.code}/"),
+        browser().get(f"/s/{typed}/", follow=True),
+    ]
+    client.force_login(cast.alice)
+    project = f"/p/{cast.project.code}/"
+    pages += [
+        client.get(url)
+        for url in (f"/clips/{clip.code}/", f"{project}?q=ridge", f"{project}review/", f"{project}activity/")
+    ]  # fmt: skip
+    cast.alice.is_staff = cast.alice.is_superuser = True
+    cast.alice.save()
+    pages += [client.get("/admin/studio/comment/"), client.get("/admin/studio/activity/")]
+    for page in pages:
+        assert page.status_code == 200
+        assert "Dagfinn" not in page.content.decode(), page.request["PATH_INFO"]
+    assert "@someone lower the ridge" in pages[0].content.decode()
+
+
+def test_a_typed_key_names_nobody_in_what_is_sent_or_handed_over(cast, clip, typed, settings):
+    settings.WEBHOOK_HOSTS = frozenset({"hooks.example"})
+    webhooks.create_webhook(
+        project=cast.project, by=cast.alice, url="https://hooks.example/ray", kinds=["comment"]
+    )
+    speak(cast, clip, f"@{{{cast.dave.pk}}} again")
+    chain = chains.create(project=cast.project, by=cast.bob, title="Film", clips=[clip])
+    clips = list(cast.project.generations.select_related("by", "project"))
+    sent = [
+        str(WebhookDelivery.objects.get().payload),
+        write_fcpxml(chain, shots_of(chain)),
+        str(write_manifest(cast.project, clips, [], [])),
+        *Activity.objects.values_list("text", flat=True),
+    ]
+    assert all("lower the ridge" in text for text in sent[1:3])
+    assert not any("Dagfinn" in text for text in sent)
+
+
+def test_a_guests_key_is_quoted_as_typed_even_where_its_person_is_mentioned(cast, clip, typed):
+    guest = Guest.objects.get()
+    speak(cast, clip)
+    typed_key = f"@{{{cast.bob.pk}}} please"
+    said = review.comment(generation=clip, guest=guest, text=typed_key)
+    assert words_of(said) == typed_key
+    html = [one.html for one in talk_on(clip, reader=cast.alice).threads]
+    assert typed_key in html

@@ -93,7 +93,7 @@ def test_over_budget_says_so_names_an_owner_and_stops_the_press(cast, quote):
     cast.project.budget_microusd = 900_000
     cast.project.save()
     quote(prompt="Fog", offer=offer("apiframe", "luma-ray-2"), takes="2")
-    assert "This would go over budget. It costs $" in quote.page
+    assert "This would go over budget. It costs about $" in quote.page
     assert "and $0.90 is left in" in quote.page and "Ask Alice to raise the limit." in quote.page
     assert 'value="ask">Ask for it' in quote.page  # Bob may ask; an owner raises the limit
     quote(prompt="Fog", takes="4")

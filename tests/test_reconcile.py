@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -8,14 +9,14 @@ from django.utils import timezone
 from studio import lifecycle
 from studio.models import Generation
 from studio.models.generation import Charged, State
-from studio.providers.base import Job, Status
+from studio.providers.catalog import get_spec
 from studio.services.errors import StudioError
 from studio.services.work import reconcile
 from studio.services.work.reconcile import reconcile_account
 from studio.services.work.submitting import submit_next
 from tests.emulator import Emulator, Scripted
 from tests.factories import make_generation
-from tests.paid import account_at, again, make_due, queue_shot
+from tests.paid import MODELS, account_at, again, make_due, queue_shot
 
 pytestmark = pytest.mark.django_db
 LISTING = ("gmicloud", "luma")
@@ -72,12 +73,28 @@ def test_a_shot_that_did_not_arrive_stays_and_is_looked_for_again(
 
 def test_the_looks_come_to_an_end(project, emulator, asked):
     shot = lost(project, emulator, "luma", arrived=False)
-    Generation.objects.filter(pk=shot.pk).update(submitted_at=timezone.now() - timedelta(hours=1))
+    Generation.objects.filter(pk=shot.pk).update(submitted_at=timezone.now() - timedelta(hours=25))
     reconcile_account(shot.account_id)
     assert next_look(shot) is None
     reconcile.check_again(generation=again(shot))
     assert next_look(shot) <= 0
     assert ("sweep", ()) in asked
+
+
+def test_a_job_that_shows_up_hours_later_is_found_although_a_person_is_asked(
+    project, emulator, asked, monkeypatch
+):
+    shot = lost(project, emulator, "aimlapi")
+    emulator.configure(log_lag_s=3600)
+    sent_at = timezone.now() - timedelta(minutes=11)
+    Generation.objects.filter(pk=shot.pk).update(submitted_at=sent_at)
+    assert reconcile_account(shot.account_id) == 0
+    assert reconcile.asks_a_person(again(shot))
+    assert 1800 < next_look(shot) <= 3600
+    emulator.configure(log_lag_s=0)
+    make_due(shot)
+    assert reconcile_account(shot.account_id) == 1
+    assert again(shot).provider_job_id == emulator.jobs()[0].id
 
 
 def test_a_provider_that_does_not_answer_uses_up_no_look(project, emulator, asked):
@@ -89,7 +106,11 @@ def test_a_provider_that_does_not_answer_uses_up_no_look(project, emulator, aske
 
 
 @pytest.mark.parametrize("dialect", ["aimlapi", "legacy"])
-def test_where_nothing_can_be_listed_a_person_decides(project, emulator, asked, dialect):
+def test_where_nothing_can_be_listed_a_person_decides(
+    project, emulator, asked, monkeypatch, dialect
+):
+    spec = replace(get_spec("aimlapi", MODELS[dialect]), logs_request_ids=False)
+    monkeypatch.setattr(reconcile, "get_spec", lambda *names: spec)
     shot = lost(project, emulator, dialect)
     assert reconcile_account(shot.account_id) == 0
     assert again(shot).state == State.UNCERTAIN
@@ -131,6 +152,14 @@ def test_a_job_of_another_length_or_shape_is_not_taken(project, emulator, asked)
     assert again(shot).state == State.UNCERTAIN
 
 
+def test_a_draft_that_was_not_bought_does_not_take_its_masters_job(project, emulator, asked):
+    draft = lost(project, emulator, "luma", prompt="The same ridge", arrived=False)
+    master = lost(project, emulator, "luma", prompt="The same ridge", resolution="1080p")
+    reconcile_account(draft.account_id)
+    assert again(draft).state == State.UNCERTAIN
+    assert again(master).provider_job_id in ("", emulator.jobs()[0].id)
+
+
 def test_a_job_another_clip_has_is_not_taken(project, emulator, asked):
     shot = lost(project, emulator, "luma", prompt="The same ridge")
     (job,) = emulator.jobs()
@@ -158,36 +187,6 @@ def test_a_search_that_dies_comes_back(project, emulator, asked, monkeypatch):
     assert 60 < next_look(shot) <= 120
 
 
-SENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("columns", "ours"),
-    [
-        ({}, True),
-        ({"prompt": "  A ridge \n at dawn "}, True),
-        ({"prompt": "A ridge at dusk"}, False),
-        ({"created_at": None}, True),
-        ({"created_at": SENT - timedelta(minutes=1)}, True),
-        ({"created_at": SENT - timedelta(minutes=3)}, False),
-        ({"raw": {"request": {"duration": "5s", "aspect_ratio": "16:9", "loop": False}}}, True),
-        ({"raw": {"request": {"duration": "9s"}}}, False),
-        ({"raw": {"payload": {"aspect_ratio": "1:1"}}}, False),
-        ({"raw": {"input": {"lumaParams": {"duration": 9}}}}, False),
-        ({"raw": {"input": {"loop": True}}}, False),
-        ({"raw": {"request": None}}, True),
-    ],
-    ids=str,
-)
-def test_a_job_is_ours_when_all_it_repeats_is_the_same(columns, ours):
-    row = Generation(
-        sent_prompt="A ridge at dawn", duration_s=5, aspect_ratio="16:9", submitted_at=SENT
-    )
-    job = Job(**{"id": "j", "status": Status.RUNNING, "prompt": "A ridge at dawn",
-                 "created_at": SENT} | columns)  # fmt: skip
-    assert reconcile._is_ours(row, job) is ours
-
-
 # ---- The ways out ------------------------------------------------------------------------
 
 
@@ -201,7 +200,13 @@ def test_a_person_says_it_arrived(project, emulator, asked):
     assert ("sweep", ()) in asked
 
 
-@pytest.mark.parametrize(("job_id", "says"), [("", "0 characters"), ("x" * 256, "256 characters")])
+@pytest.mark.parametrize(
+    ("job_id", "says"),
+    [
+        ("", "0 characters"),
+        ("x" * (reconcile.MAX_JOB_ID + 1), r"\d characters; 1 to [\d,]+ are allowed"),
+    ],
+)
 def test_a_job_id_has_a_length(project, emulator, asked, job_id, says):
     shot = lost(project, emulator, "luma")
     with pytest.raises(StudioError, match=says) as refusal:

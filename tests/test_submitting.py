@@ -5,18 +5,18 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from studio import lifecycle
 from studio.lifecycle import MOST_SAME_KEY, SENDING
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import Charged, State
-from studio.providers import base
+from studio.providers import base, http
 from studio.providers.base import Job, Status
 from studio.providers.registry import make_provider
 from studio.services import doors
-from studio.services.work import patience, recovery, submitting
+from studio.services.work import patience, reconcile, recovery, storing, submitting
 from studio.services.work.submitting import submit_next
 from tests.emulator import Emulator, Scripted
 from tests.emulator.media import make_clip
@@ -30,6 +30,7 @@ from tests.paid import (
     queue_shot,
     queue_shots,
     reasons,
+    sweep_once,
 )
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +117,28 @@ def test_nothing_is_sent_where_nothing_waits(project, emulator, asked):
     assert submit_next(account_at(emulator, "luma").pk).startswith("skipped")
 
 
+def test_a_shot_the_account_cannot_pay_this_month_lets_cheaper_ones_pass(project, emulator, asked):
+    account = account_at(emulator, "luma", monthly_limit_microusd=1_500_000)
+    dear = queue_shots(project, account, 10, estimated_microusd=1_600_000)
+    cheap = queue_shots(project, account, 3, estimated_microusd=710_000)
+    said = [submit_next(account.pk) for _ in range(5)]
+    assert sum(text.startswith("sent") for text in said) == 2
+    assert [again(shot).state == State.QUEUED for shot in cheap] == [False, False, True]
+    for shot in (*dear, cheap[-1]):
+        assert (again(shot).state, again(shot).held) == (State.QUEUED, False)
+        assert "go over this account’s limit" in again(shot).waiting_text
+    account.refresh_from_db()
+    assert account.paused_until is None
+    versions = {shot.pk: again(shot).version for shot in dear}
+    make_due(*dear)
+    for _ in range(2):
+        assert submit_next(account.pk).startswith("skipped")
+    assert {shot.pk: again(shot).version for shot in dear} == versions, "nothing new to tell"
+    ProviderAccount.objects.filter(pk=account.pk).update(monthly_limit_microusd=None)
+    make_due(*dear)
+    assert submit_next(account.pk).startswith("sent")
+
+
 def test_no_more_than_the_limit_are_at_the_provider(project, emulator, asked):
     emulator.configure(finish_after_s=60)
     account = account_at(emulator, "luma", concurrent_limit=2)
@@ -130,11 +153,12 @@ def test_nothing_is_sent_past_the_limit_of_the_account(project, emulator, asked)
     first, second = queue_shots(project, account, 2, estimated_microusd=710_000)
     assert submit_next(account.pk).startswith("sent")
     assert submit_next(account.pk).startswith("skipped")
-    account.refresh_from_db()
-    assert "reached its limit" in account.trouble
-    assert again(second).state == State.QUEUED
+    row = again(second)
+    assert row.state == State.QUEUED
+    assert row.waiting_text.startswith("It would go over this account’s limit for ")
+    assert "Nothing was charged. It is sent once an admin raises the limit" in row.waiting_text
     Generation.objects.filter(pk=first.pk).update(charged=Charged.NO)
-    release(second)
+    make_due(second)
     assert submit_next(account.pk).startswith("sent")
     assert len(emulator.jobs()) == 2
 
@@ -148,6 +172,7 @@ def test_an_unknown_outcome_is_never_sent_again_by_itself(project, emulator, ask
     row = again(shot)
     assert row.state == State.UNCERTAIN
     assert "may be charged" in row.waiting_text
+    assert row.events.last().reason.split(". ")[0][:100] in row.waiting_text, "the cause is said"
     assert row.charged == Charged.PENDING
     assert len(emulator.jobs()) == UNKNOWN_OUTCOME[fault]
     asked.run("submit_next")
@@ -229,25 +254,24 @@ def test_an_order_number_too_old_to_be_remembered_is_not_used_again(project, emu
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "paused"),
+    ("error", "code"),
     [
-        (base.Refused("Luma refuses this shot: too dark."), "refused", False),
-        (base.OutOfCredit("Luma is out of credit."), "credit", True),
-        (base.AuthFailed("Luma does not accept the key."), "key", True),
-        (base.NotFound("Luma does not know this model."), "refused", False),
+        (base.Refused("Luma refuses this shot: too dark."), "refused"),
+        (base.Refused("The prompt was refused.", code="moderation"), "moderation"),
+        (base.Refused("A frame cannot be read.", code="image"), "image"),
+        (base.EndUnusable("This clip cannot be continued."), "end"),
+        (base.NotFound("Luma does not know this model."), "refused"),
     ],
-    ids=lambda value: type(value).__name__,
+    ids=["refused", "moderation", "image", "end", "not found"],
 )
-def test_a_refusal_ends_unbought_and_says_why(
-    project, emulator, asked, submit_raises, error, code, paused
-):
+def test_a_refusal_ends_unbought_and_says_why(project, emulator, asked, submit_raises, error, code):
     submit_raises(error)
     shot = queue_shot(project, account_at(emulator, "luma"))
     submit_next(shot.account_id)
     row = again(shot)
     assert (row.state, row.charged, row.failure_code) == (State.FAILED, Charged.NO, code)
     assert row.failure_text == error.message
-    assert (row.account.paused_until is not None) is paused
+    assert row.account.paused_until is None
     assert ("submit_next", (shot.account_id,)) in asked
     assert ("fail_over", (shot.pk,)) in asked
 
@@ -292,19 +316,14 @@ def test_an_answer_that_cannot_be_read_may_be_a_purchase(
     assert again(shot).state == State.UNCERTAIN
 
 
-@pytest.mark.parametrize(
-    "error",
-    [base.OutOfCredit("Out of credit."), base.Refused("No."), base.AuthFailed("Bad key.")],
-    ids=lambda error: type(error).__name__,
-)
 def test_a_refused_resend_does_not_make_the_first_try_unbought(
-    project, emulator, asked, submit_raises, error
+    project, emulator, asked, submit_raises
 ):
     emulator.configure(script=[Scripted("dropped", kind="submit")])
     shot = queue_shot(project, account_at(emulator, "apiframe"))
     submit_next(shot.account_id)
     make_due(shot)
-    submit_raises(error)
+    submit_raises(base.Refused("No."))
     submit_next(shot.account_id)
     row = again(shot)
     assert (row.state, row.charged) == (State.UNCERTAIN, Charged.PENDING)
@@ -386,14 +405,13 @@ def test_a_still_that_cannot_be_read_ends_the_shot_unbought(project, emulator, a
     assert emulator.jobs() == []
 
 
-def test_a_key_that_cannot_be_decrypted_ends_the_shot_with_words(
-    project, emulator, asked, settings
-):
+def test_a_key_that_cannot_be_decrypted_holds_the_account(project, emulator, asked, settings):
     shot = queue_shot(project, account_at(emulator, "luma"))
     settings.ENCRYPTION_KEYS = ["another key altogether"]
     submit_next(shot.account_id)
-    assert again(shot).failure_code == "key"
-    assert "STUDIO_ENCRYPTION_KEY" in again(shot).failure_text
+    row = again(shot)
+    assert (row.state, row.account.hold_reason) == (State.QUEUED, "key")
+    assert "STUDIO_ENCRYPTION_KEY" in row.waiting_text
 
 
 def test_a_model_that_left_the_catalogue_ends_the_shot_with_words(project, emulator, asked):
@@ -427,6 +445,31 @@ def test_the_mark_is_written_before_the_request_leaves(project, emulator, asked,
     submit_raises(look)
     submit_next(shot.account_id)
     assert [(row.state, row.raw_status) for row in seen] == [(State.SUBMITTING, SENDING)]
+
+
+def test_no_provider_is_called_inside_a_transaction(project, emulator, asked, monkeypatch):
+    account = account_at(emulator, "luma")
+    outside, depths = len(connection.atomic_blocks), []
+    send = http.Door.send
+
+    def seen(self, call):
+        depths.append(len(connection.atomic_blocks) - outside)
+        return send(self, call)
+
+    monkeypatch.setattr(http.Door, "send", seen)
+    emulator.configure(script=[Scripted("dropped", kind="submit")])
+    shots = queue_shots(project, account, 2)
+    for _ in shots:
+        submit_next(account.pk)
+    make_due(*shots)
+    reconcile.reconcile_account(account.pk)
+    make_due(*shots)
+    sweep_once()
+    for shot in shots:
+        storing.store_clip(shot.pk)
+    assert [again(shot).state for shot in shots] == [State.SUCCEEDED] * 2
+    assert len(depths) >= 3
+    assert set(depths) == {0}
 
 
 def test_a_job_that_is_another_shots_already_waits_for_a_person(
@@ -611,3 +654,34 @@ def test_previs_is_started_without_a_provider(project, asked):
     submit_next(shot.account_id)
     assert again(shot).state == State.RUNNING
     assert ("render_previs", (shot.pk,)) in asked
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "write", "state"),
+    [
+        (base.Refused("The prompt is too long."), "mark_failed", State.FAILED),
+        (base.OutOfCredit("Luma is out of credit."), "return_to_queue", State.QUEUED),
+        (base.RateLimited("Luma is busy."), "return_to_queue", State.QUEUED),
+    ],
+    ids=["refused", "out of credit", "rate limited"],
+)
+def test_a_refusal_is_recorded_although_the_database_was_busy(
+    project, emulator, asked, submit_raises, monkeypatch, error, write, state
+):
+    record, busy = getattr(lifecycle, write), iter(range(2))
+
+    def unsteady(*args, **columns):
+        if next(busy, None) is not None:
+            raise OperationalError("deadlock detected")
+        return record(*args, **columns)
+
+    monkeypatch.setattr(lifecycle, write, unsteady)
+    monkeypatch.setattr(patience, "AGAIN_S", 0)
+    monkeypatch.setattr(patience, "WITHIN_S", 5)
+    shot = queue_shot(project, account_at(emulator, "luma"))
+    submit_raises(error)
+    submit_next(shot.account_id)
+    row = again(shot)
+    assert (row.state, next(busy, None)) == (state, None)
+    assert row.failure_text or row.waiting_text

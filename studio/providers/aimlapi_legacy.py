@@ -8,14 +8,22 @@ GET for about 30 s; none is asked for here, and the read timeout is longer all t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from studio.providers.aimlapi import AimlApiBase
+from studio.providers.aimlapi import CHARGES, AimlApiBase
+from studio.providers.amounts import has_any, read_charge, read_cost
 from studio.providers.answers import dig, id_at, settle, text_at, time_at
-from studio.providers.base import Job, ProtocolError, ShotRequest, Status, WebhookHint
+from studio.providers.base import Job, ProtocolError, ProviderError, ShotRequest, WebhookHint
 from studio.providers.calls import Call
-from studio.providers.luma_shape import keyframes, read_callback, state_word, video_url
-from studio.providers.remote import need
+from studio.providers.clock import Clock
+from studio.providers.luma_shape import (
+    keyframes,
+    read_callback,
+    request_echo,
+    state_word,
+    video_url,
+)
 
 PATH = "/v2/generate/video/luma-ai"
 READ_TIMEOUT_S = 45.0
@@ -29,7 +37,7 @@ class AimlApiLegacyProvider(AimlApiBase):
         body: dict[str, Any] = {
             "generation_type": "video",
             "model": request.model,
-            "prompt": self._prompt(spec, request),
+            "prompt": request.prompt,
             "aspect_ratio": request.aspect_ratio,
         }
         if not spec.fixed_resolution:
@@ -51,26 +59,30 @@ class AimlApiLegacyProvider(AimlApiBase):
             f"{PATH}/generation",
             self._parse_job,
             json=self.payload(request),
+            headers=self._trace(request),
             paid=True,
             timeout_s=READ_TIMEOUT_S,
+            dated=True,
         )
 
     def _fetch_call(self, job_id: str) -> Call[Job]:
         return Call(
             "GET",
             f"{PATH}/generation",
-            lambda data: self._parse_job(data, job_id),
+            lambda data, clock: self._parse_job(data, clock, job_id),
             params={"generation_id": job_id},
             timeout_s=READ_TIMEOUT_S,
+            dated=True,
         )
 
     def _fetch_many_call(self, job_ids: Sequence[str]) -> Call[Mapping[str, Job]]:
         return Call(
             "GET",
             f"{PATH}/generations",
-            self._parse_batch,
+            lambda data, clock: self._parse_batch(data, clock, frozenset(job_ids)),
             params={"generation_ids": ",".join(job_ids)},
             timeout_s=READ_TIMEOUT_S,
+            dated=True,
         )
 
     def fetch_many(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
@@ -81,27 +93,37 @@ class AimlApiLegacyProvider(AimlApiBase):
             return {}
         return await self._door.asend(self._fetch_many_call(job_ids))
 
-    def _parse_job(self, data: Any, job_id: str = "") -> Job:
-        answered = id_at(data, "id", "generation_id")
-        word = need(state_word(data), "a state", self.label)
+    def _parse_job(self, data: Any, clock: Clock, asked: str = "") -> Job:
+        word = state_word(data)
         url = video_url(data)
+        job_id = self._job_id(data, asked, "id", "generation_id", word=word, url=url)
         status, error = settle(word, url, finished_at=None)
         reason = dig(data, "failure_reason") or dig(data, "error")
+        usage = dig(data, "meta", "usage")
+        cost = read_cost(usage, usd=("usd_spent",), credits=("credits_used", "tokens_used"))
+        figured = has_any(usage, "usd_spent", "credits_used", "tokens_used")
+        echo = request_echo(data)
         return Job(
-            id=need(job_id or answered, "a generation id", self.label),
+            id=job_id,
             status=status,
             raw_status=word,
             result_url=url,
-            error=self._words(reason) or error,
-            charged={Status.SUCCEEDED: True, Status.FAILED: False}.get(status),
+            error=self._failure(data, status, word, reason) or error,
+            cost=cost,
+            charged=read_charge(status, cost, CHARGES, unreadable=figured),
             model=text_at(data, "model") or text_at(data, "version"),
-            prompt=text_at(data, "request", "prompt"),
-            created_at=time_at(data, "created_at"),
+            prompt=echo.prompt or "",
+            echo=echo,
+            created_at=clock.here(time_at(data, "created_at")),
+            created_as_told=time_at(data, "created_at"),
             raw=self._raw(data),
         )
 
-    def _parse_batch(self, data: Any) -> Mapping[str, Job]:
-        """Read a list, {generations: [...]}, {data: [...]} or a map by id."""
+    def _parse_batch(self, data: Any, clock: Clock, asked: frozenset[str]) -> Mapping[str, Job]:
+        """Read a list, {generations: [...]}, {data: [...]} or a map by id.
+
+        A row without a state is left out like a job that is missing: it is asked for by itself.
+        """
         rows: Any = data
         for key in ("generations", "data"):
             if dig(rows, key) is not None:
@@ -111,8 +133,19 @@ class AimlApiLegacyProvider(AimlApiBase):
         elif isinstance(rows, list):
             pairs = [(id_at(row, "id", "generation_id"), row) for row in rows if state_word(row)]
         else:
-            raise ProtocolError(f"{self.label} answered a batch request without generations.")
-        return {key: self._parse_job(row, key) for key, row in pairs if key}
+            pairs = []
+        if not pairs and not isinstance(rows, list):
+            error = self._error_within(data, on_submit=False)
+            raise error or ProtocolError(
+                f"{self.label} answered a batch request without generations."
+            )
+        jobs = {}
+        for key, row in pairs:
+            # One odd row harms its own job only.
+            with suppress(ProviderError):
+                if key in asked:
+                    jobs[key] = self._parse_job(row, clock, key)
+        return jobs
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookHint | None:
         return read_callback(body)

@@ -8,35 +8,45 @@ picture URLs.
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from studio.providers.amounts import (
+    MAX_CLIP_CREDITS,
+    amount_at,
+    balance_at,
+    has_any,
+    read_charge,
+    read_cost,
+)
 from studio.providers.answers import (
     dig,
     id_at,
-    number_at,
+    percent_at,
     settle,
     text_at,
     time_at,
     url_at,
+    word_at,
 )
 from studio.providers.base import (
     AlreadySubmitted,
     Balance,
-    Cost,
     ImageEnd,
     Job,
     PriceHint,
     ProviderError,
+    RecentJobs,
     Refused,
+    RequestEcho,
     ShotRequest,
-    Status,
     WebhookHint,
 )
-from studio.providers.calls import Call
+from studio.providers.calls import Call, read_json
+from studio.providers.clock import Clock
+from studio.providers.echoes import read_echo
 from studio.providers.remote import RemoteProvider, need, quoted
 from studio.providers.specs import specs_for
 
@@ -58,7 +68,7 @@ class ApiframeProvider(RemoteProvider):
         return {"X-API-Key": key} if key.isascii() and key.isprintable() else {}
 
     def payload(self, request: ShotRequest) -> Mapping[str, Any]:
-        spec = self._spec(request)
+        self._spec(request)
         # Both objects are closed: an unset field is left out, never null.
         params: dict[str, Any] = {
             "duration": request.duration_s,
@@ -74,7 +84,7 @@ class ApiframeProvider(RemoteProvider):
             params["concepts"] = list(request.concepts)
         body: dict[str, Any] = {
             "model": request.model,
-            "prompt": self._prompt(spec, request),
+            "prompt": request.prompt,
             "lumaParams": params,
         }
         if request.callback_url:
@@ -93,35 +103,43 @@ class ApiframeProvider(RemoteProvider):
             json=self.payload(request),
             headers=headers,
             paid=True,
+            dated=True,
         )
 
     def _fetch_call(self, job_id: str) -> Call[Job]:
-        return Call("GET", f"/v2/jobs/{quoted(job_id)}", self._parse_job)
+        return Call(
+            "GET",
+            f"/v2/jobs/{quoted(job_id)}",
+            lambda data, clock: self._parse_job(data, clock, job_id),
+            dated=True,
+        )
 
-    def _parse_job(self, data: Any) -> Job:
-        job_id = need(id_at(data, "jobId", "id"), "a job id", self.label)
-        word = need(text_at(data, "status"), "a status", self.label)
+    def _parse_job(self, data: Any, clock: Clock, asked: str = "") -> Job:
+        word = word_at(data, "status")
         url = _result_url(dig(data, "result"))
+        job_id = self._job_id(data, asked, "jobId", "id", word=word, url=url)
         expired = dig(data, "expired") is True
-        finished_at = time_at(data, "completedAt")
-        status, error = settle(word, url, finished_at=finished_at, expired=expired)
-        credits = number_at(data, "creditCost")
-        progress = number_at(data, "progress")
-        ended = status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+        status, error = settle(
+            word, url, finished_at=time_at(data, "completedAt"), expired=expired, clock=clock
+        )
+        cost = read_cost(data, credits=("creditCost",))
+        echo = _echo(dig(data, "input"))
         return Job(
             id=job_id,
             status=status,
             raw_status=word,
-            progress=None if progress is None else min(100, max(0, int(progress))),
+            progress=percent_at(data, "progress"),
             result_url=url,
-            error=self._words(dig(data, "error")) or error,
-            cost=Cost(credits=credits, unit="credits") if credits is not None else Cost(),
+            error=self._failure(data, status, word, dig(data, "error")) or error,
+            cost=cost,
             # Accounts differ on whether failures are refunded; what the job says decides.
-            charged=credits > 0 if ended and credits is not None else None,
+            charged=read_charge(status, cost, {}, unreadable=has_any(data, "creditCost")),
             expired=expired,
             model=text_at(data, "model"),
-            prompt=text_at(data, "input", "prompt"),
-            created_at=time_at(data, "createdAt"),
+            prompt=echo.prompt or "",
+            echo=echo,
+            created_at=clock.here(time_at(data, "createdAt")),
+            created_as_told=time_at(data, "createdAt"),
             raw=self._raw(data),
         )
 
@@ -138,7 +156,8 @@ class ApiframeProvider(RemoteProvider):
         """Return a URL kept for one to two hours: upload right before the submit."""
         if len(data) > MAX_IMAGE_BYTES:
             raise Refused(
-                f"The picture has {len(data) / 1e6:.1f} MB; Apiframe takes at most 25 MB."
+                f"The picture has {len(data) / 1e6:.1f} MB; Apiframe takes at most 25 MB.",
+                code="image",
             )
         name = f"frame.{content_type.rpartition('/')[2] or 'jpg'}"
         return self._door.send(
@@ -152,7 +171,7 @@ class ApiframeProvider(RemoteProvider):
         )
 
     def balance(self) -> Balance:
-        credits = number_at(self._get("/v2/me"), "team", "credits")
+        credits = balance_at(self._get("/v2/me"), "team", "credits")
         return Balance(credits=credits, unit="credits")
 
     def price_hints(self) -> Sequence[PriceHint]:
@@ -160,7 +179,8 @@ class ApiframeProvider(RemoteProvider):
         rows = dig(self._get("/v2/models", {"modality": "video"}), "models")
         hints = []
         for row in rows if isinstance(rows, list) else []:
-            low, high = number_at(row, "costMin"), number_at(row, "costMax")
+            low = amount_at(row, "costMin", most=MAX_CLIP_CREDITS)
+            high = amount_at(row, "costMax", most=MAX_CLIP_CREDITS)
             if text_at(row, "id") in known and low is not None:
                 mode = text_at(row, "pricingMode")
                 hints.append(PriceHint(text_at(row, "id"), low, high or low, "credits", mode))
@@ -168,20 +188,33 @@ class ApiframeProvider(RemoteProvider):
 
     def find_recent(
         self, *, model: str, since: datetime, skip: Container[str] = frozenset()
-    ) -> Sequence[Job]:
+    ) -> RecentJobs:
         found: list[Job] = []
+        readable, complete = True, False
         params = {"model": model, "limit": "100"}
         for _ in range(MAX_PAGES):
-            page = self._get("/v2/jobs", params)
-            jobs = self._rows(dig(page, "jobs"), self._parse_job)
-            found += [job for job in jobs if job.created_at is None or job.created_at >= since]
-            cursor = text_at(page, "nextCursor")
-            older = any(job.created_at is not None and job.created_at < since for job in jobs)
-            if older or not jobs or not cursor or dig(page, "hasMore") is not True:
+            jobs, cursor = self._door.send(
+                Call("GET", "/v2/jobs", self._parse_page, params=params, dated=True)
+            )
+            found += [job for job in jobs if job.may_be_since(since)]
+            older = not all(job.may_be_since(since) for job in jobs)
+            readable = readable and jobs.complete
+            if older or not jobs or not cursor:
+                complete = readable
                 break
             params["cursor"] = cursor
         fresh = [job for job in found if job.id not in skip]
-        return [self._with_prompt(job) for job in fresh[:MAX_DETAILS]] + fresh[MAX_DETAILS:]
+        detailed = [self._with_prompt(job) for job in fresh[:MAX_DETAILS]]
+        return RecentJobs(detailed + fresh[MAX_DETAILS:], complete=complete)
+
+    def _parse_page(self, data: Any, clock: Clock) -> tuple[RecentJobs, str]:
+        """Return a page's jobs and the cursor of the next page, empty at the last one."""
+        jobs = self._rows(dig(data, "jobs"), lambda row: self._parse_job(row, clock), clock)
+        has_more = dig(data, "hasMore")
+        cursor = text_at(data, "nextCursor") if has_more is True else ""
+        # More without a way to it, or not a word of more: nobody knows whether this was all.
+        jobs.complete = jobs.complete and (bool(cursor) or has_more is False)
+        return jobs, cursor
 
     def _with_prompt(self, job: Job) -> Job:
         # The list leaves the prompt out; only the single answer echoes the input.
@@ -202,17 +235,25 @@ class ApiframeProvider(RemoteProvider):
         matched = ""
         for name, key in forms.items():
             expected = hmac.new(key, body, sha256).hexdigest()
-            if hmac.compare_digest(expected.encode(), sent.encode()):
+            if hmac.compare_digest(expected.encode(), sent.encode("utf-8", "replace")):
                 matched = name
         if not matched or not self._key:
             return None
         try:
-            data = json.loads(body)
-        except (ValueError, RecursionError):
+            data = read_json(body)
+        except ValueError:
             return None
         job_id = id_at(data, "jobId", "id")
-        event = text_at(data, "event") or given.get("x-webhook-event", "")
+        event = word_at(data, "event") or given.get("x-webhook-event", "")[:60]
         return WebhookHint(job_id, event, matched) if job_id else None
+
+
+def _echo(request: Any) -> RequestEcho:
+    """Return the echo of a job's `input`: the prompt beside the parameters, or all in one object."""
+    params = dig(request, "lumaParams")
+    if not isinstance(params, Mapping):
+        return read_echo(request, takes_concepts=True)
+    return read_echo({**params, "prompt": dig(request, "prompt")}, takes_concepts=True)
 
 
 def _result_url(result: Any) -> str:

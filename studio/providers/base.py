@@ -9,6 +9,7 @@ Errors, as a tree:
     ├── Refused               the request itself was refused; `fields` maps form field -> sentence
     │   └── EndUnusable       this job id cannot be an end here: send its frame as a picture instead
     ├── AuthFailed            the key is missing, wrong, or may not do this
+    ├── WrongEndpoint         what answered is not this provider's API; nothing was bought
     ├── NotFound              the provider does not know this job (or not yet)
     ├── ProtocolError         the answer is not what the provider documents
     └── SubmitUncertain       the request may have left; nobody knows whether it was accepted
@@ -21,7 +22,7 @@ provider's own words, for support.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -60,7 +61,7 @@ class ShotRequest:
     """What is asked of a provider. Field values are ours; the adapter spells them its way."""
 
     model: str
-    prompt: str  # as written; the adapter adds the camera words where there is no field
+    prompt: str  # the text to send, whole: an adapter adds nothing to it
     duration_s: int = 5
     aspect_ratio: str = "16:9"
     resolution: str = "720p"
@@ -82,6 +83,24 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEcho:
+    """What an answer repeats of the request that bought the job, in our terms.
+
+    None = the answer does not repeat that field. An end is its picture's URL without query and
+    fragment, or `job:` and the id; an empty string = the answer says that there is none.
+    """
+
+    prompt: str | None = None
+    duration_s: int | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    loop: bool | None = None
+    concepts: tuple[str, ...] | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A provider's answer about one job, from a submit or from a poll: the same parser makes both.
 
@@ -100,8 +119,22 @@ class Job:
     expired: bool = False  # the result was purged at the provider
     model: str = ""
     prompt: str = ""
-    created_at: datetime | None = None
+    echo: RequestEcho = RequestEcho()
+    created_at: datetime | None = None  # by this machine's clock: the answer's Date is allowed for
+    created_as_told: datetime | None = None  # the same as the answer has it
     raw: Mapping[str, Any] = field(default_factory=dict)  # the whole answer, secrets removed
+
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Return when it may have been created, by this machine's clock; none where nobody says.
+
+        Who dates an answer, a cache or a gateway perhaps, may not be who dates its jobs.
+        """
+        return tuple(at for at in (self.created_at, self.created_as_told) if at is not None)
+
+    def may_be_since(self, moment: datetime) -> bool:
+        """Whether it may have been created then or later."""
+        return not self.moments or max(self.moments) >= moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +203,26 @@ class OutOfCredit(ProviderError):
 
 
 class Refused(ProviderError):
-    """The provider refuses this request as it is; sending it again would be refused again."""
+    """The provider refuses this request as it is; sending it again would be refused again.
+
+    `code` is the reason as `reasons.read_failure` classes it ("moderation", "image", "prompt", ...).
+    `unproven`: the refusal came in an answer that does not prove that nothing was bought (a 5xx
+    around it); where the provider lists its jobs, the list is looked at before it is believed.
+    """
 
     def __init__(
-        self, message: str, *, detail: str = "", fields: Mapping[str, str] | None = None
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        fields: Mapping[str, str] | None = None,
+        code: str = "refused",
+        unproven: bool = False,
     ) -> None:
         super().__init__(message, detail=detail)
         self.fields = dict(fields or {})
+        self.code = code
+        self.unproven = unproven
 
 
 class EndUnusable(Refused):
@@ -188,6 +234,12 @@ class EndUnusable(Refused):
 
 class AuthFailed(ProviderError):
     """The key is missing, wrong, inactive or lacks a permission."""
+
+
+class WrongEndpoint(ProviderError):
+    """A redirect or a web page answered where the API should: the base URL is wrong, or something
+    stands before it. Nothing was bought, and every other request there meets the same.
+    """
 
 
 class NotFound(ProviderError):
@@ -208,6 +260,18 @@ class AlreadySubmitted(SubmitUncertain):
     An earlier try arrived, with other picture URLs for example. Sending again answers the same;
     `find_recent` finds the job.
     """
+
+
+class RecentJobs(list[Job]):
+    """Jobs of a provider's list, and whether a job that it does not show does not exist.
+
+    `complete`: it was read back to the moment asked for, each row could be read, and the answer's
+    clock can be believed.
+    """
+
+    def __init__(self, jobs: Iterable[Job] = (), *, complete: bool) -> None:
+        super().__init__(jobs)
+        self.complete = complete
 
 
 class Provider(ABC):
@@ -264,11 +328,21 @@ class Provider(ABC):
 
     def find_recent(
         self, *, model: str, since: datetime, skip: Container[str] = frozenset()
-    ) -> Sequence[Job]:
+    ) -> RecentJobs:
         """List jobs of this model created since then (UTC), newest first, for reconciliation.
 
         Jobs whose id is in `skip` are left out. `prompt` is as it was sent, see
         `catalog.sent_prompt`; empty where the provider does not say it.
+        """
+        raise NotImplementedError
+
+    def find_by_request_ids(
+        self, request_ids: Collection[str], *, since: datetime
+    ) -> Mapping[str, Job]:
+        """Return the jobs that were bought under these request ids of ours, by request id.
+
+        A request id is the `idempotency_key` that `submit` sent. One that the provider's log does
+        not show (yet) is left out: logs may lag behind.
         """
         raise NotImplementedError
 

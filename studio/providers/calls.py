@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any, Generic, TypeVar
+
+from studio.providers.clock import Clock, read_clock, read_http_date
 
 T = TypeVar("T")
 
 MAX_RETRY_AFTER_S = 3600.0
+MAX_WHOLE_DIGITS = 100  # more digits are no amount, but may be an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,8 @@ class Answer:
     body: bytes
 
     def data(self) -> Any:
-        """Return the JSON body, NaN and Infinity as None. Raises ValueError when it is not JSON."""
-        try:
-            return json.loads(self.body, parse_constant=lambda _: None)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        """Return the JSON body, as `read_json`. Raises ValueError when it is not JSON."""
+        return read_json(self.body)
 
     def data_or_none(self) -> Any:
         """Return the JSON body, or None when it is not JSON."""
@@ -37,18 +36,34 @@ class Answer:
             return None
 
     @property
+    def is_web_page(self) -> bool:
+        """Whether this is HTML: what a proxy, a login page or a wrong address answers with."""
+        if self.data_or_none() is not None:
+            return False
+        html = "text/html" in self.headers.get("content-type", "").lower()
+        return html or self.text.lstrip("\ufeff \t\r\n").startswith("<")
+
+    @property
     def text(self) -> str:
         """Return the body as text, at most 4,000 bytes of it."""
         return self.body[:4000].decode("utf-8", "replace")
 
+    @property
+    def clock(self) -> Clock:
+        """Return the clock this answer was dated by."""
+        return read_clock(self.headers.get("date", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request, described. `path` is joined to the door's base URL; `parse` gets the JSON."""
+    """One request, described. `path` is joined to the door's base URL.
+
+    `parse` gets the JSON; where the call is `dated`, also the clock of the machine that answered.
+    """
 
     method: str
     path: str
-    parse: Callable[[Any], T]
+    parse: Callable[..., T]
     params: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     files: Mapping[str, tuple[str, bytes, str]] | None = None  # field -> (name, data, type)
@@ -56,9 +71,39 @@ class Call(Generic[T]):
     paid: bool = False
     timeout_s: float = 30.0  # for each read, and half of what the whole answer may take
     empty_ok: bool = False  # a 2xx without a body is parsed as None
+    dated: bool = False
+
+    def read(self, answer: Answer) -> T:
+        """Return what the parser makes of an answer. Raises ValueError when it is not JSON."""
+        data = None if self.empty_ok and not answer.body.strip() else answer.data()
+        return self.parse(data, answer.clock) if self.dated else self.parse(data)
 
 
-def read_retry_after(value: str) -> float | None:
+def read_json(body: bytes) -> Any:
+    """Return JSON without numbers that no column holds: NaN and Infinity are None, others text.
+
+    Bytes that are no text become replacement characters: one of them in an error text must not
+    cost the job id beside it. Raises ValueError when it is not JSON or is nested too deeply.
+    """
+    text = body.decode(json.detect_encoding(body), "replace")
+    try:
+        return json.loads(
+            text, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _finite(digits: str) -> float | str:
+    number = float(digits)
+    return number if isfinite(number) else digits
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= MAX_WHOLE_DIGITS else digits
+
+
+def read_retry_after(value: str, clock: Clock | None = None) -> float | None:
     """Return Retry-After in seconds (0 to 3600) from a number or an HTTP date, or None."""
     text = value.strip()
     if not text:
@@ -66,11 +111,9 @@ def read_retry_after(value: str) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
+        moment = read_http_date(text)
+        if moment is None:
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
+        seconds = -(clock or Clock()).age_s(moment)
     # A NaN compares false with everything and falls out here too.
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None

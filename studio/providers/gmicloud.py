@@ -13,16 +13,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from studio.providers.amounts import MAX_CLIP_USD, amount_at, read_charge
 from studio.providers.answers import (
     dig,
     id_at,
-    number_at,
     settle,
     text_at,
     time_at,
     url_at,
+    word_at,
 )
 from studio.providers.base import (
+    Cost,
     End,
     EndUnusable,
     ImageEnd,
@@ -32,20 +34,29 @@ from studio.providers.base import (
     PriceHint,
     ProtocolError,
     ProviderError,
+    RecentJobs,
     Refused,
     ShotRequest,
     Status,
 )
 from studio.providers.calls import Answer, Call
+from studio.providers.clock import Clock
+from studio.providers.echoes import read_echo
+from studio.providers.refusals import make_refusal
 from studio.providers.remote import RemoteProvider, need, quoted
 from studio.providers.specs import specs_for
 
 UPLOAD_TYPES = {"image/jpeg": "jpeg", "image/png": "png"}
-# A 500 that wraps what the model's own server refused: sending it again is refused again.
+# The one form of a 500 that refuses: it reports the 400 or 422 of the server behind the queue,
+# "upstream returned 400: Bad Request". Numbers and words elsewhere in a text refuse nothing.
 WRAPPED_400 = re.compile(
-    r"\b(?:400|422)\b|bad request|invalid (?:param|argument|request|input)|validation",
+    r"\b(?:upstream|backend|provider|vendor|model server)\b(?:\s+(?:server|service|api|request))?"
+    r"\s*:?\s*(?:returned|responded with|answered|replied with|failed with|error|status)"
+    r"(?:[\s:=(]|an?\b|http|status|code|error)*(?:400|422)\b"
+    r"(?:\s*[)\]:,.;\-–—{\"]|\s*$|\s+(?:bad request|unprocessable))",
     re.IGNORECASE,
 )
+CHARGES = {Status.SUCCEEDED: True}  # what a failed request costs is not published
 
 
 class GmiCloudProvider(RemoteProvider):
@@ -65,7 +76,7 @@ class GmiCloudProvider(RemoteProvider):
     def payload(self, request: ShotRequest) -> Mapping[str, Any]:
         spec = self._spec(request)
         body: dict[str, Any] = {
-            "prompt": self._prompt(spec, request),
+            "prompt": request.prompt,
             "resolution": request.resolution,
             "duration": f"{request.duration_s}s",
             "aspect_ratio": request.aspect_ratio,
@@ -83,29 +94,44 @@ class GmiCloudProvider(RemoteProvider):
         return {"model": request.model, "payload": body}
 
     def _submit_call(self, request: ShotRequest) -> Call[Job]:
-        return Call("POST", "/requests", self._parse_job, json=self.payload(request), paid=True)
+        return Call(
+            "POST",
+            "/requests",
+            self._parse_job,
+            json=self.payload(request),
+            paid=True,
+            dated=True,
+        )
 
     def _fetch_call(self, job_id: str) -> Call[Job]:
-        return Call("GET", f"/requests/{quoted(job_id)}", self._parse_job)
+        return Call(
+            "GET",
+            f"/requests/{quoted(job_id)}",
+            lambda data, clock: self._parse_job(data, clock, job_id),
+            dated=True,
+        )
 
-    def _parse_job(self, data: Any) -> Job:
-        job_id = need(id_at(data, "request_id", "id"), "a request id", self.label)
-        word = need(text_at(data, "status"), "a status", self.label)
+    def _parse_job(self, data: Any, clock: Clock, asked: str = "") -> Job:
+        word = word_at(data, "status")
         outcome = dig(data, "outcome")
         url = _media_url(outcome)
-        status, error = settle(word, url, finished_at=time_at(data, "updated_at"))
+        job_id = self._job_id(data, asked, "request_id", "id", word=word, url=url)
+        status, error = settle(word, url, finished_at=time_at(data, "updated_at"), clock=clock)
         reason = dig(outcome, "error") or dig(data, "reason") or dig(data, "error")
+        # The id of a clip that is continued is not the id of its request.
+        echo = read_echo(dig(data, "payload"), ids_compare=False)
         return Job(
             id=job_id,
             status=status,
             raw_status=word,
             result_url=url,
-            error=self._words(reason) or error,
-            # What a failed request costs is not published.
-            charged=True if status is Status.SUCCEEDED else None,
+            error=self._failure(data, status, word, reason) or error,
+            charged=read_charge(status, Cost(), CHARGES),
             model=text_at(data, "model"),
-            prompt=text_at(data, "payload", "prompt"),
-            created_at=time_at(data, "created_at"),
+            prompt=echo.prompt or "",
+            echo=echo,
+            created_at=clock.here(time_at(data, "created_at")),
+            created_as_told=time_at(data, "created_at"),
             raw=self._raw(data),
         )
 
@@ -126,19 +152,22 @@ class GmiCloudProvider(RemoteProvider):
             message = (
                 "GMI Cloud gives no id to continue this clip by. Its frame can be used instead."
             )
-            raise EndUnusable(message, fields={field: message})
+            raise EndUnusable(message, fields={field: message}, code="end")
         return JobEnd(clip_id)
 
     def _explain(self, answer: Answer) -> ProviderError | None:
-        words = self._words(answer.data_or_none())
+        data = answer.data_or_none()
+        words = self._words(data)
         if answer.status == 500 and WRAPPED_400.search(words):
-            return self._refused(answer.data_or_none(), words)
+            return make_refusal(self.label, data, words, self._mask, unproven=True)
         return super()._explain(answer)
 
     def upload_image(self, data: bytes, content_type: str) -> str:
         file_type = UPLOAD_TYPES.get(content_type)
         if file_type is None:
-            raise Refused(f"The picture is {content_type}; GMI Cloud takes JPEG or PNG.")
+            raise Refused(
+                f"The picture is {content_type}; GMI Cloud takes JPEG or PNG.", code="image"
+            )
         ticket = self._door.send(
             Call("POST", "/upload-url", lambda answer: answer, json={"file_type": file_type})
         )
@@ -167,7 +196,7 @@ class GmiCloudProvider(RemoteProvider):
             if spec.id not in offered:
                 continue
             info = dig(self._get(f"/models/{quoted(spec.id)}"), "price_info")
-            price = number_at(info, "price")
+            price = amount_at(info, "price", most=MAX_CLIP_USD)
             if price is not None:
                 unit = text_at(info, "unit") or "USD"
                 hints.append(PriceHint(spec.id, price, price, unit, text_at(info, "pricing_type")))
@@ -175,17 +204,26 @@ class GmiCloudProvider(RemoteProvider):
 
     def find_recent(
         self, *, model: str, since: datetime, skip: Container[str] = frozenset()
-    ) -> Sequence[Job]:
-        answer = self._get("/requests", {"model_id": model})
-        jobs = self._rows(dig(answer, "requests"), self._parse_job)
+    ) -> RecentJobs:
+        jobs = self._door.send(
+            Call("GET", "/requests", self._parse_list, params={"model_id": model}, dated=True)
+        )
         fresh = [
             job
             for job in jobs
-            if (job.created_at is None or job.created_at >= since.replace(microsecond=0))
+            if job.may_be_since(since.replace(microsecond=0))
             and job.model in ("", model)
             and job.id not in skip
         ]
-        return sorted(fresh, key=lambda job: job.created_at or since, reverse=True)
+        fresh.sort(key=lambda job: job.created_at or since, reverse=True)
+        return RecentJobs(fresh, complete=jobs.complete)
+
+    def _parse_list(self, data: Any, clock: Clock) -> RecentJobs:
+        jobs = self._rows(dig(data, "requests"), lambda row: self._parse_job(row, clock), clock)
+        # It has no pages: only its own count tells whether it shows all there is.
+        total = dig(data, "total")
+        jobs.complete = jobs.complete and isinstance(total, int) and total <= len(jobs)
+        return jobs
 
 
 def _media_url(outcome: Any) -> str:

@@ -5,7 +5,11 @@ How trouble maps to the contract (a paid call is one that may buy something):
     nothing left this machine      ProviderUnavailable
     no answer, answer cut, 5xx     SubmitUncertain when paid, else ProviderUnavailable
     429                            RateLimited, with Retry-After in seconds
+    redirect, web page as a 4xx    WrongEndpoint: whoever answered is not the provider
+    404 or 405 for the call itself WrongEndpoint when paid
+    408, 425, page as a 409        as no answer: they do not say whether it was acted upon
     2xx that cannot be read        SubmitUncertain when paid, else ProtocolError
+    2xx that holds an error        that error, as the adapter's parser raises it
     other 4xx                      what the adapter's `explain` makes of it
 
 No retries, no redirects; only a GET on a kept connection that turned out closed is sent once more,
@@ -17,10 +21,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -35,11 +37,14 @@ from studio.providers.base import (
     ProtocolError,
     ProviderError,
     ProviderUnavailable,
-    RateLimited,
+    Refused,
     SubmitUncertain,
 )
-from studio.providers.calls import Answer, Call, read_retry_after
+from studio.providers.calls import Answer, Call
+from studio.providers.http_errors import Explain, error_of, unreadable
 from studio.providers.masking import mask_text
+from studio.providers.wording import clean
+from studio.tls import tls_context
 
 logger = logging.getLogger(__name__)
 # Both log every URL as it is, presigned uploads with their signature included.
@@ -68,14 +73,6 @@ _NEVER_SENT = (
 # event loop only a plain ConnectError proves that nothing left.
 _NEVER_SENT_ASYNC = (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _TROUBLE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, TimeoutError)
-
-
-Explain = Callable[[Answer], ProviderError | None]
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 class Door:
@@ -116,7 +113,7 @@ class Door:
         started = time.monotonic()
         try:
             client = self._sync_client()
-            request = client.build_request(call.method, self._url(call), **self._parts(call))
+            request = self._build(client, call)
             response = client.send(request, stream=True)
             try:
                 body = self._read(response, call, started)
@@ -132,7 +129,7 @@ class Door:
         started = time.monotonic()
         try:
             client = self._async_client()
-            request = client.build_request(call.method, self._url(call), **self._parts(call))
+            request = self._build(client, call)
             async with asyncio.timeout(2 * self._patience(call)):
                 response = await client.send(request, stream=True)
                 try:
@@ -154,7 +151,7 @@ class Door:
         transport = self._transport if isinstance(self._transport, httpx.BaseTransport) else None
         try:
             with httpx.Client(
-                verify=_tls(), transport=transport, timeout=_timeout(timeout_s)
+                verify=tls_context(), transport=transport, timeout=_timeout(timeout_s)
             ) as client:
                 headers = {"User-Agent": USER_AGENT, "Content-Type": content_type}
                 status = client.put(url, content=data, headers=headers).status_code
@@ -188,6 +185,15 @@ class Door:
                 f"The {self.label} key holds characters that no key has. Enter it again."
             )
 
+    def _build(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+        try:
+            return client.build_request(call.method, self._url(call), **self._parts(call))
+        except (ValueError, TypeError) as error:
+            raise Refused(
+                f"{self.label} cannot be asked this: it holds characters that no request can carry.",
+                detail=type(error).__name__,
+            ) from error
+
     def _patience(self, call: Call[Any]) -> float:
         return min(call.timeout_s, self._timeout_s or call.timeout_s)
 
@@ -209,7 +215,7 @@ class Door:
         if self._client is None:
             transport = self._transport
             self._client = httpx.Client(
-                verify=_tls(),
+                verify=tls_context(),
                 headers=self._headers,
                 follow_redirects=False,
                 transport=transport if isinstance(transport, httpx.BaseTransport) else None,
@@ -225,7 +231,7 @@ class Door:
             transport = self._transport
             if not isinstance(transport, httpx.AsyncBaseTransport):
                 transport = AiohttpTransport(
-                    verify=_tls(), client=_session, proxy=_proxy_for(self.base_url)
+                    verify=tls_context(), client=_session, proxy=_proxy_for(self.base_url)
                 )
             self._aclient = httpx.AsyncClient(
                 headers=self._headers, follow_redirects=False, transport=transport
@@ -260,7 +266,7 @@ class Door:
         logger.info("%s %s %s: %s", self.label, call.method, call.path, detail)
         if call.paid and not never_sent:
             raise SubmitUncertain(
-                f"{self.label} took the request but no answer came. It may be rendering and it "
+                f"The request went to {self.label}, but no answer came. It may be rendering and it "
                 "may cost.",
                 detail=detail,
             ) from trouble
@@ -283,53 +289,22 @@ class Door:
                 headers.get("x-request-id") or headers.get("x-inference-id") or "-",
             )
         if not 200 <= answer.status < 300:
-            self._raise_status(call, answer)
+            raise error_of(self.label, call, answer, self._explain, self._mask)
+        trouble: Exception
         try:
-            if call.empty_ok and not answer.body.strip():
-                return call.parse(None)
-            return call.parse(answer.data())
+            return call.read(answer)
         except (ValueError, ProtocolError) as error:
-            detail = self._mask(answer.text)
-            if call.paid:
-                raise SubmitUncertain(
-                    f"{self.label} took the request but its answer cannot be read. It may be "
-                    "rendering and it may cost.",
-                    detail=detail,
-                ) from error
-            if isinstance(error, ProtocolError):
-                raise
-            raise ProtocolError(
-                f"{self.label} answered with something that is not JSON.", detail=detail
-            ) from error
-
-    def _raise_status(self, call: Call[Any], answer: Answer) -> NoReturn:
-        status, detail = answer.status, self._mask(answer.text)
-        retry_after_s = read_retry_after(answer.headers.get("retry-after", ""))
-        if status == 429:
-            raise RateLimited(
-                f"{self.label} asks for fewer requests.", detail=detail, retry_after_s=retry_after_s
-            )
-        # 303 and 408 do not say whether the request was acted upon; other redirects say it was not.
-        unknown = status >= 500 or status in (303, 408)
-        explained = self._explain(answer) if status >= 400 and status != 408 else None
-        if explained is not None:
-            raise explained
-        if call.paid and unknown:
-            raise SubmitUncertain(
-                f"{self.label} answered with an error ({status}) after taking the request. It may "
-                "be rendering and it may cost.",
-                detail=detail,
-                retry_after_s=retry_after_s,
-            )
-        if unknown and status != 303:
-            raise ProviderUnavailable(
-                f"{self.label} has trouble ({status}).", detail=detail, retry_after_s=retry_after_s
-            )
-        what = "a redirect; check the base URL" if status < 400 else "something unexpected"
-        raise ProtocolError(f"{self.label} answered {status}: {what}.", detail=detail)
+            trouble = error
+        except ProviderError:
+            raise
+        except Exception as error:  # one odd answer must not stop who reads the next
+            logger.exception("%s %s %s: a parser failed", self.label, call.method, call.path)
+            trouble = ValueError(type(error).__name__)
+        answered = unreadable(self.label, call, trouble, self._mask(answer.text))
+        raise answered from (None if answered is trouble else trouble)
 
     def _mask(self, text: str) -> str:
-        return mask_text(text, self.secrets)[:DETAIL_CHARS]
+        return clean(mask_text(text, self.secrets), most=DETAIL_CHARS)
 
 
 class _TooLarge(httpx.StreamError):
@@ -338,7 +313,7 @@ class _TooLarge(httpx.StreamError):
 
 def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30, ssl=_tls()),
+        connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30, ssl=tls_context()),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

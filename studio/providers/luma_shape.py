@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from studio.providers.answers import id_at, text_at, url_at
-from studio.providers.base import End, ImageEnd, JobEnd, ShotRequest, WebhookHint
+from studio.providers.answers import dig, id_at, url_at, word_at
+from studio.providers.base import End, ImageEnd, JobEnd, RequestEcho, ShotRequest, WebhookHint
+from studio.providers.calls import read_json
+from studio.providers.echoes import read_echo
 
 
 def keyframes(request: ShotRequest) -> dict[str, Any]:
@@ -34,14 +35,20 @@ def video_url(data: Any) -> str:
 
 def state_word(data: Any) -> str:
     """Return the raw state word."""
-    return text_at(data, "state") or text_at(data, "status")
+    return word_at(data, "state", "status")
+
+
+def request_echo(data: Any, *, takes_concepts: bool = False) -> RequestEcho:
+    """Return what a generation repeats of its request."""
+    request = dig(data, "request")
+    return read_echo(request, dig(request, "keyframes"), takes_concepts=takes_concepts)
 
 
 def read_callback(body: bytes) -> WebhookHint | None:
     """Read an unsigned callback: only which job to look at. The URL's token is its one proof."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        data = read_json(body)
+    except ValueError:
         return None
     job_id = id_at(data, "id", "generation_id")
     return WebhookHint(job_id, state_word(data)) if job_id else None

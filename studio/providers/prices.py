@@ -2,7 +2,8 @@
 
 `microusd` is money in millionths of a US dollar; `credits` is the provider's own amount. Where
 nothing is published there is no row. Luma's rows follow its published formula: pixels of the
-16:9 frame x 24 fps x seconds x price per megapixel.
+frame x 24 fps x seconds x price per megapixel. They are written for 16:9; `shape_factor` brings
+them to another shape.
 """
 
 from __future__ import annotations
@@ -10,17 +11,62 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import isfinite
 
 from studio.providers.specs import FOUR_SIZES, PREVIS
+from studio.providers.wishes import frame_size
 
 CHECKED = date(2026, 11, 20)
 FPS = 24
-PIXELS_16_9 = {
-    "540p": 960 * 540,
-    "720p": 1280 * 720,
-    "1080p": 1920 * 1080,
-    "4k": 3840 * 2160,
+PRICED_BY_PIXELS = frozenset({"luma"})
+BASE_SHAPE = "16:9"  # the shape that price rows are written for
+MAX_MICROUSD = 10**15  # a billion dollars: no amount above it is meant as one
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRate:
+    """What one of a provider's credits costs, by its public plans. In nano-USD: AI/ML API's is 500."""
+
+    nanousd: int
+    source: str
+
+
+CREDIT_RATES: dict[str, CreditRate] = {
+    "apiframe": CreditRate(10_000_000, "Apiframe’s plans, about $0.01 a credit"),
+    "aimlapi": CreditRate(500, "AI/ML API’s 2,000,000 credits a dollar"),
 }
+
+
+def credit_rate(provider: str, own_nanousd: int | None) -> int | None:
+    """Return what a credit costs an account in nano-USD: its own rate, else the public plans'."""
+    if own_nanousd is not None:
+        return own_nanousd
+    usual = CREDIT_RATES.get(provider)
+    return usual.nanousd if usual else None
+
+
+def credits_in_microusd(credits: float | None, nanousd: int | None) -> int | None:
+    """Return what so many credits cost in micro-USD; None where that cannot be said."""
+    if credits is None or nanousd is None or not isfinite(credits) or credits < 0:
+        return None
+    amount = Decimal(str(credits)) * nanousd / 1000
+    if amount > MAX_MICROUSD:
+        return None
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def pixel_count(aspect_ratio: str, resolution: str) -> int:
+    """Return how many pixels a frame of this shape and size has."""
+    width, height = frame_size(aspect_ratio, resolution)
+    return width * height
+
+
+def shape_factor(provider: str, aspect_ratio: str, resolution: str) -> Fraction:
+    """Return how much dearer than 16:9 this shape is: 1 where pixels do not count."""
+    if provider not in PRICED_BY_PIXELS:
+        return Fraction(1)
+    return Fraction(pixel_count(aspect_ratio, resolution), pixel_count(BASE_SHAPE, resolution))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +91,9 @@ def _luma(
     rows = []
     for size in sizes:
         for duration_s in durations:
-            amount = Decimal(PIXELS_16_9[size] * FPS * duration_s) * Decimal(usd_per_megapixel)
+            amount = Decimal(pixel_count(BASE_SHAPE, size) * FPS * duration_s) * Decimal(
+                usd_per_megapixel
+            )
             rows.append(
                 PriceRow(
                     "luma",
@@ -64,7 +112,9 @@ def _luma(
     return rows
 
 
-def _apiframe(model: str, credits: dict[int, int], why: str) -> list[PriceRow]:
+def _apiframe(
+    model: str, credits: dict[int, int], why: str, *, estimated: bool = False
+) -> list[PriceRow]:
     return [
         PriceRow(
             "apiframe",
@@ -74,9 +124,9 @@ def _apiframe(model: str, credits: dict[int, int], why: str) -> list[PriceRow]:
             amount * 10_000,
             amount,
             "credits",
-            f"{why}; money estimated at about $0.01 a credit",
+            why,
             CHECKED,
-            estimated=True,
+            estimated,
         )
         for duration_s, amount in credits.items()
     ]
@@ -108,6 +158,7 @@ PRICES: tuple[PriceRow, ...] = (
         "luma-ray-2",
         {5: 102, 9: 184},
         "estimated: twice Ray 2 Flash, as in Apiframe's older price list",
+        estimated=True,
     ),
     *_luma("ray-2", "0.0064", (5, 9), FOUR_SIZES, "estimated: Luma's formula at $0.0064/MP"),
     *_luma("ray-flash-2", "0.0022", (5, 9), FOUR_SIZES, "estimated: Luma's formula at $0.0022/MP"),

@@ -6,10 +6,11 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
-from studio.providers.answers import dig, flatten_error, number_at, text_at
+from studio.providers.amounts import MAX_CLIP_CREDITS, amount_at
+from studio.providers.answers import MAX_ERROR, dig, flatten_error, id_at, read_status, word_at
 from studio.providers.base import (
     AuthFailed,
     EndUnusable,
@@ -20,36 +21,33 @@ from studio.providers.base import (
     ProtocolError,
     Provider,
     ProviderError,
+    RateLimited,
+    RecentJobs,
     Refused,
     ShotRequest,
+    Status,
 )
 from studio.providers.calls import Answer, Call
+from studio.providers.clock import Clock
 from studio.providers.http import Door, Transport
+from studio.providers.http_errors import PROVES_NOTHING
 from studio.providers.masking import mask_text, scrub
-from studio.providers.reasons import read_failure
+from studio.providers.reasons import find_code, read_failure
+from studio.providers.refusals import is_about_the_shot, make_refusal, status_in
 from studio.providers.specs import ModelSpec, UnknownModel, get_spec
-from studio.providers.wishes import sent_prompt
+from studio.providers.wording import clean
 
-T = TypeVar("T")
-
-# The last part of a provider's field path -> our field.
-FIELDS = {
-    "prompt": "prompt",
-    "duration": "duration_s",
-    "durationSeconds": "duration_s",
-    "aspect_ratio": "aspect_ratio",
-    "aspectRatio": "aspect_ratio",
-    "resolution": "resolution",
-    "loop": "loop",
-    "concepts": "concepts",
-    "model": "model",
-    **dict.fromkeys(("start_image", "frame0", "frame0_image", "start_frame_url"), "start"),
-    **dict.fromkeys(("start_frame_generation_id", "image_url"), "start"),
-    **dict.fromkeys(("end_image", "frame1", "frame1_image", "end_frame_url"), "end"),
-    **dict.fromkeys(("end_frame_generation_id", "last_image_url"), "end"),
-}
-OUT_OF_CREDIT = re.compile(
-    r"credit|billing|top.?up|out of tokens|(?:insufficient|low|not enough) (?:balance|funds|tokens)",
+# Words of a server in trouble: an error that says these may have come after the shot was taken.
+_TROUBLE = re.compile(
+    r"internal|unavailable|time.?d?.?out|gateway|upstream|try again|temporar|overload|capacity|"
+    r"unexpected|unknown error|something went wrong",
+    re.IGNORECASE,
+)
+_RATE_WORDS = re.compile(r"rate.?limit|too many requests", re.IGNORECASE)
+_KEY_WORDS = re.compile(
+    r"unauthori[sz]ed|unauthenticated|not authenticated|"
+    r"(?:invalid|wrong|incorrect|inactive|expired)\s+(?:api.?)?key\b|missing\s+api.?key\b|"
+    r"api.?key\s+(?:is\s+)?(?:invalid|missing|wrong|incorrect|inactive|expired)",
     re.IGNORECASE,
 )
 
@@ -114,78 +112,151 @@ class RemoteProvider(Provider):
         except NotFound as error:
             # On a submit the missing thing is the model or the way to it, not a job.
             message = f"{self.label} does not offer this model to this account."
-            raise Refused(message, detail=error.detail, fields={"model": message}) from error
+            raise Refused(
+                message, detail=error.detail, fields={"model": message}, code="unsupported"
+            ) from error
 
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Return the JSON of one GET."""
         return self._door.send(Call("GET", path, lambda data: data, params=params or {}))
 
+    def _job_id(self, data: Any, asked: str, *keys: str, word: str = "", url: str = "") -> str:
+        """Return the id of the job an answer is about. Raises the error it is instead, if any.
+
+        On a poll that is the id asked for, provided the answer says anything about a job; an id
+        without a status word is enough. An answer about another job is unreadable.
+        """
+        answered = id_at(data, *keys)
+        ids = {_plain_id(found) for key in keys if (found := id_at(data, key))}
+        if asked and ids and _plain_id(asked) not in ids:
+            raise ProtocolError(f"{self.label} answered about another job than the one asked for.")
+        if asked and (answered or word or url):
+            return asked
+        if answered:
+            return answered
+        error = self._error_within(data, on_submit=not asked)
+        if error is not None:
+            raise error
+        raise ProtocolError(f"{self.label} answered without a job.", detail=self._words(data))
+
+    def _error_within(self, data: Any, *, on_submit: bool) -> ProviderError | None:
+        """Return the documented error that a 2xx answer holds in place of a job, or None.
+
+        Its status or code decides. On a submit, an error of words alone refused the shot, unless
+        they are of a server in trouble, which may have taken it all the same.
+        """
+        words = self._words(data)
+        status = status_in(data)
+        if status == 429:
+            return RateLimited(f"{self.label} asks for fewer requests.", detail=words)
+        if status in PROVES_NOTHING or (status or 0) >= 500:
+            return None
+        if status is not None:
+            return self._refusal(status, data, words)
+        if not on_submit or self._was_taken(data):
+            return None
+        if amount_at(data, "creditsRequired", most=MAX_CLIP_CREDITS) is not None:
+            return self._out_of_credit(data, words)
+        if not (dig(data, "error") or dig(data, "detail")):
+            return None
+        return self._error_of_words(data, words)
+
+    def _error_of_words(self, data: Any, words: str) -> ProviderError | None:
+        code = find_code(data)
+        failure = read_failure(f"{code}: {words}" if code else words)
+        if failure.code == "credit":
+            return self._out_of_credit(data, words)
+        if code in ("rate_limited", "too_many_requests") or _RATE_WORDS.search(words):
+            return RateLimited(f"{self.label} asks for fewer requests.", detail=words)
+        if _KEY_WORDS.search(words):
+            return AuthFailed(f"{self.label} does not accept the key.", detail=words)
+        refusal = make_refusal(self.label, data, words, self._mask)
+        listed = isinstance(dig(data, "details"), Mapping | list)
+        listed = listed or isinstance(dig(data, "detail"), list)
+        if code or listed or refusal.code == "moderation":
+            return refusal
+        refusal.unproven = True
+        return None if _TROUBLE.search(words) else refusal
+
+    @staticmethod
+    def _was_taken(data: Any) -> bool:
+        """Return whether an answer without an id says that the shot is on its way."""
+        word = word_at(data, "status", "state")
+        return bool(word) and read_status(word) not in (Status.FAILED, Status.CANCELLED)
+
     def _raw(self, data: Any) -> Mapping[str, Any]:
         clean = scrub(data, self._door.secrets)
         return clean if isinstance(clean, dict) else {"answer": clean}
 
-    def _rows(self, rows: Any, parse: Callable[[Any], Job]) -> list[Job]:
+    def _rows(self, rows: Any, parse: Callable[[Any], Job], clock: Clock) -> RecentJobs:
         """Return the readable rows of a list answer. Raises ProtocolError when it is no list."""
         if not isinstance(rows, list):
             raise ProtocolError(f"{self.label} answered a list request without a list.")
         jobs = []
         for row in rows:
             # One odd row, of another product perhaps, must not hide the others.
-            with suppress(ProtocolError):
+            with suppress(ProviderError):
                 jobs.append(parse(row))
-        return jobs
+        complete = len(jobs) == len(rows) and clock.is_plausible
+        return RecentJobs(jobs, complete=complete)
+
+    def _mask(self, text: str) -> str:
+        return mask_text(text, self._door.secrets)
 
     def _words(self, error: Any) -> str:
-        return mask_text(flatten_error(error), self._door.secrets)
+        return clean(self._mask(flatten_error(error)), most=MAX_ERROR)
+
+    def _failure(self, data: Any, status: Status, word: str, reason: Any) -> str:
+        """Return why a job failed, as `read_failure` takes it: its code in front of its words."""
+        words = self._words(reason)
+        if status is not Status.FAILED:
+            return words
+        code = find_code(data)
+        if not code and not words and word.lower() in ("timeout", "timed_out", "expired"):
+            return word
+        return f"{code}: {words}".removesuffix(": ") if code else words
 
     def _spec(self, request: ShotRequest) -> ModelSpec:
         """Return the catalogue's entry. Raises Refused, and EndUnusable for an end it cannot take."""
         try:
             spec = get_spec(self.slug, request.model)
         except UnknownModel as error:
-            raise Refused(str(error), fields={"model": str(error)}) from error
+            raise Refused(str(error), fields={"model": str(error)}, code="unsupported") from error
         unusable = {}
         if isinstance(request.start, JobEnd) and not spec.extend_by_id:
             unusable["start"] = f"{spec.name} cannot continue a clip by its id. Use its last frame."
         if isinstance(request.end, JobEnd) and not spec.prepend_by_id:
             unusable["end"] = f"{spec.name} cannot lead into a clip by its id. Use its first frame."
         if unusable:
-            raise EndUnusable(" ".join(unusable.values()), fields=unusable)
+            raise EndUnusable(" ".join(unusable.values()), fields=unusable, code="end")
         return spec
-
-    def _prompt(self, spec: ModelSpec, request: ShotRequest) -> str:
-        return sent_prompt(spec, request.prompt, request.concepts)
 
     def _explain(self, answer: Answer) -> ProviderError | None:
         if answer.status >= 500:
             return None
         data = answer.data_or_none()
-        if data is None and answer.body.lstrip()[:1] == b"<":
-            return ProtocolError(
-                f"{self.label} answered with a web page instead of data ({answer.status}). "
-                "Check the base URL.",
-                detail=mask_text(answer.text, self._door.secrets)[:500],
-            )
         words = self._words(data if data is not None else answer.text)
         return self._refusal(answer.status, data, words)
 
     def _refusal(self, status: int, data: Any, words: str) -> ProviderError:
         """Return the error a 4xx stands for. Adapters override what differs."""
-        if status == 402 or (status == 403 and OUT_OF_CREDIT.search(words)):
+        if status == 451:
+            return make_refusal(self.label, {"code": "moderation"}, words, self._mask)
+        if status == 402 or amount_at(data, "creditsRequired", most=MAX_CLIP_CREDITS) is not None:
             return self._out_of_credit(data, words)
         if status == 401:
             return AuthFailed(f"{self.label} does not accept the key.", detail=words)
-        if status == 403:
+        if status == 403 and not is_about_the_shot(data, words):
             return AuthFailed(
                 f"{self.label} does not allow this to the key. It may be inactive.", detail=words
             )
         if status == 404:
             return NotFound(f"{self.label} does not know this job.", detail=words)
-        return self._refused(data, words)
+        return make_refusal(self.label, data, words, self._mask)
 
     def _out_of_credit(self, data: Any, words: str) -> OutOfCredit:
-        required = number_at(data, "creditsRequired")
-        available = number_at(data, "creditsAvailable")
+        required = amount_at(data, "creditsRequired", most=MAX_CLIP_CREDITS)
+        available = amount_at(data, "creditsAvailable", most=MAX_CLIP_CREDITS)
         numbers = ""
         if required is not None and available is not None:
             numbers = f" This shot needs {required:,g} credits and {available:,g} are left."
@@ -196,39 +267,10 @@ class RemoteProvider(Provider):
             available=available,
         )
 
-    def _refused(self, data: Any, words: str) -> Refused:
-        failure = read_failure(words)
-        if failure.code in ("moderation", "image"):
-            message = failure.sentence
-        elif words:
-            message = f"{self.label} refuses this shot: {words[:300]}"
-        else:
-            message = f"{self.label} refuses this shot and does not say why."
-        return Refused(message, detail=words, fields=self._fields(data, words))
 
-    def _fields(self, data: Any, words: str) -> dict[str, str]:
-        """Return our fields with the provider's words, from structured details or from the text."""
-        found: dict[str, str] = {}
-        details = dig(data, "details")
-        if isinstance(details, Mapping):
-            for path, messages in details.items():
-                self._add_field(found, str(path).split("."), self._words(messages))
-        listed = dig(data, "detail") or dig(data, "message")
-        if isinstance(listed, list):
-            for item in listed:
-                place = dig(item, "loc") or dig(item, "path") or text_at(item, "property")
-                parts = place if isinstance(place, list) else str(place or "").split(".")
-                self._add_field(found, [str(part) for part in parts], self._words(item))
-        if not found:
-            for name, ours in FIELDS.items():
-                if name != "model" and re.search(rf"\b{name}\b", words):
-                    found.setdefault(ours, f"{self.label}: {words[:300]}")
-        return found
-
-    def _add_field(self, found: dict[str, str], parts: list[str], words: str) -> None:
-        ours = next((FIELDS[part] for part in reversed(parts) if part in FIELDS), "")
-        if ours:
-            found.setdefault(ours, f"{self.label}: {words[:300]}")
+def _plain_id(job_id: str) -> str:
+    """Return an id for comparison: AI/ML API's `:model` part, dashes and case come and go."""
+    return job_id.partition(":")[0].replace("-", "").casefold()
 
 
 def quoted(job_id: str) -> str:

@@ -6,7 +6,10 @@ Facts and their sources are in docs/providers.md. A model that is not listed is 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
+# When the provider's own pages, SDK or specification were last read.
+CHECKED = date(2026, 11, 20)
 SIX_SHAPES = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 SEVEN_SHAPES = (*SIX_SHAPES, "9:21")
 FOUR_SIZES = ("540p", "720p", "1080p", "4k")
@@ -48,6 +51,7 @@ class ModelSpec:
     progress: bool = False
     batch_fetch: bool = False
     lists_jobs: bool = False
+    logs_request_ids: bool = False  # a lost submit is found by the request id that we sent
     idempotent: bool = False  # the same submit may be sent again without buying twice
     uploads: bool = False  # the provider stores pictures sent to it
     needs_public_url: bool = False  # it fetches pictures itself and has no upload
@@ -57,6 +61,8 @@ class ModelSpec:
     deprecated: bool = False
     newer: bool = False
     fast: bool = False
+    last_seen: date = CHECKED  # when the provider was last seen to offer it
+    gone: bool = False  # the provider dropped it: no new shot, but what is there goes on
     dialect: str = ""  # "" or "legacy": which switch on the account this model needs
 
     @property
@@ -107,6 +113,7 @@ _AIMLAPI = ModelSpec(
     prepend_by_id=True,
     needs_public_url=True,
     has_balance=True,
+    logs_request_ids=True,
 )
 # Ray 1.6 takes no length and no resolution: its clips are about 5 s at about 720p.
 _AIMLAPI_16 = replace(
@@ -216,6 +223,9 @@ _ALL = (
         fixed_resolution=True,
         native_concepts=False,
         deprecated=True,
+        # In Luma's SDK up to 1.18.1, no longer in 1.19.
+        last_seen=date(2025, 10, 31),
+        gone=True,
     ),
 )
 

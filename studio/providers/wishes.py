@@ -22,6 +22,7 @@ ADAPT: Literal["adapt"] = "adapt"
 
 SIZE_RANK = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 SIZE_LABELS = {"4k": "4K"}
+LONGEST_SIDE_PX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,14 @@ def _nearest_shape(shapes: Sequence[str], wanted: str) -> str:
     if wanted in shapes:
         return wanted
     return min(shapes, key=lambda shape: abs(log(_ratio(shape) / _ratio(wanted))))
+
+
+def frame_size(shape: str, resolution: str) -> tuple[int, int]:
+    """Return (width, height) in even pixels as Ray makes it; the resolution is the short side."""
+    ratio, short = _ratio(shape), SIZE_RANK.get(resolution, SIZE_RANK["720p"])
+    width, height = (short * ratio, short) if ratio >= 1 else (short, short / ratio)
+    scale = min(1, LONGEST_SIDE_PX / max(width, height))
+    return round(width * scale / 2) * 2, round(height * scale / 2) * 2
 
 
 def _ratio(shape: str) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.emulator.config import Config, Scripted
-from tests.emulator.faults import FAULTS
+from tests.emulator.config import Config, Phase, Scripted
+from tests.emulator.faults import BREAKDOWNS, FAULTS, MANNERS
 from tests.emulator.server import Emulator
 
-__all__ = ["FAULTS", "Config", "Emulator", "Scripted"]
+__all__ = ["BREAKDOWNS", "FAULTS", "MANNERS", "Config", "Emulator", "Phase", "Scripted"]

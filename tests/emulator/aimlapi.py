@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from tests.emulator.serving import UNKNOWN_STATE, Dialect, endpoint, read_body
+from tests.emulator.request_log import listing as log_listing
+from tests.emulator.request_log import traced
+from tests.emulator.serving import JOB_ID, UNKNOWN_STATE, Dialect, endpoint, read_body
 from tests.emulator.shapes import aimlapi_generation, luma_generation
 from tests.emulator.submitting import Order, Refusal, buy, check_schema
 from tests.emulator.world import World
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def _error(status: int, text: str) -> dict[str, Any]:
@@ -32,9 +31,6 @@ LEGACY = Dialect("legacy", _error, out_of_credit=403)
 
 
 async def submit(world: World, request: web.Request) -> web.Response:
-    trace = request.headers.get("X-Client-Request-Id")
-    if trace is not None and not REQUEST_ID.fullmatch(trace):
-        world.violate("aimlapi", "ill-formed X-Client-Request-Id")
     return await _submit(world, request, UNIVERSAL)
 
 
@@ -65,11 +61,13 @@ async def _submit(world: World, request: web.Request, dialect: Dialect) -> web.R
                 tuple(pictures),
                 has_end,
                 body.get("callback_url") or "",
+                headers=request.headers,
             ),
         )
     except Refusal as no:
         status = 403 if no.status == 402 else no.status
         return dialect.refuse(status, no.text)
+    request[JOB_ID] = job.id
     if dialect is LEGACY:
         return web.json_response(luma_generation(world, job), status=201)
     return web.json_response(aimlapi_generation(world, job))
@@ -142,10 +140,11 @@ async def billing(world: World, request: web.Request) -> web.Response:
 def routes(prefix: str) -> list[web.RouteDef]:
     luma = f"{prefix}/v2/generate/video/luma-ai"
     return [
-        web.post(f"{prefix}/v2/video/generations", endpoint(UNIVERSAL, "submit", submit)),
+        web.post(f"{prefix}/v2/video/generations", traced(endpoint(UNIVERSAL, "submit", submit))),
         web.get(f"{prefix}/v2/video/generations", endpoint(UNIVERSAL, "fetch", fetch)),
         web.get(f"{prefix}/v2/billing", endpoint(UNIVERSAL, "balance", billing)),
-        web.post(f"{luma}/generation", endpoint(LEGACY, "submit", submit_legacy)),
+        web.get(f"{prefix}/v2/logs", endpoint(UNIVERSAL, "list", log_listing)),
+        web.post(f"{luma}/generation", traced(endpoint(LEGACY, "submit", submit_legacy))),
         web.get(f"{luma}/generation", endpoint(LEGACY, "fetch", fetch_legacy)),
         web.get(f"{luma}/generations", endpoint(LEGACY, "batch", batch)),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +15,7 @@ from tests.emulator.submitting import Order, Refusal, buy, check_schema
 from tests.emulator.world import World
 
 DIALECT = Dialect("apiframe", lambda status, text: {"error": text}, key_header="X-API-Key")
+UPLOAD_LIFE_S = 3600
 MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 
@@ -35,6 +36,7 @@ async def submit(world: World, request: web.Request) -> web.Response:
             return DIALECT.refuse(409, "Idempotency key reused with a different body")
         job = world.jobs[job_id]
         world.requests["apiframe.replayed"] += 1
+        job.answers += 1
         return _accepted(job.id, APIFRAME_WORDS[job.phase])
     params: dict[str, Any] = body.get("lumaParams", {})
     pictures = [params[name] for name in ("start_image", "end_image") if name in params]
@@ -49,6 +51,7 @@ async def submit(world: World, request: web.Request) -> web.Response:
         "end_image" in params,
         body.get("webhookUrl", ""),
         tuple(body.get("webhookEvents", ("completed", "failed"))),
+        request.headers,
     )
     try:
         job = await buy(world, order)
@@ -105,7 +108,7 @@ async def upload(world: World, request: web.Request) -> web.Response:
         "kind": "image",
         "contentType": kind,
         "byteSize": len(data),
-        "expiresAt": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+        "expiresAt": world.iso_of("apiframe", time.time() + UPLOAD_LIFE_S),
     }
     return web.json_response(answer, status=201)
 

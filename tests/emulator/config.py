@@ -29,6 +29,19 @@ class Scripted:
 
 
 @dataclass(slots=True)
+class Phase:
+    """A stretch of time in which an account is out of credit ("dry") or its key is refused ("locked").
+
+    Both moments are seconds after the emulator started, or was reset.
+    """
+
+    account: str
+    state: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(slots=True)
 class Config:
     """Behaviour of the emulator. Times in seconds."""
 
@@ -49,6 +62,17 @@ class Config:
     signature: str = "raw digest"  # or "hex text": the form of the webhook's HMAC key
     credits: float = 1_000_000.0  # what every account starts with, one unit per second of clip
     dollars_per_s: float = 0.14
+    credits_per_s: float = 10.0  # Apiframe's
+    priced_by_size: bool = False  # dearer by pixels, as Luma's formula has it; else by length only
+    price_factors: dict[str, float] = field(default_factory=dict)  # account -> prices moved by this
+    out_of_credit: set[str] = field(default_factory=set)  # accounts that cannot pay just now
+    locked: set[str] = field(default_factory=set)  # accounts whose key is refused just now
+    phases: list[Phase] = field(default_factory=list)  # the same, by a schedule
+    clock_offset_s: float = 0.0  # the providers' clocks: every date they write, `Date` included
+    clock_offsets: dict[str, float] = field(default_factory=dict)  # account -> instead of that
+    list_lag_s: float = 0.0  # how long lists of jobs lag behind
+    log_lag_s: float = 0.0  # how long AI/ML API's request log lags behind
+    media_late_s: float = 2.0  # how long after its end a late clip is not there
     keys: dict[str, str] = field(default_factory=lambda: dict(KEYS))
     clip_s: float = 0.0  # 0 = as long as asked for
     record_bodies: bool = True  # keep what was received, for assertions

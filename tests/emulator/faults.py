@@ -13,8 +13,8 @@ from tests.emulator.config import Config
 
 CALLS = frozenset({"submit", "fetch", "batch", "list", "upload", "balance", "models", "delete"})
 
-# fault -> the kinds of event it can hit
-FAULTS: dict[str, frozenset[str]] = {
+# fault -> the kinds of event it can hit: breakdowns of machines and networks, and of renders
+BREAKDOWNS: dict[str, frozenset[str]] = {
     "error_500": CALLS,
     "error_503": CALLS,
     "rate_limited": CALLS,
@@ -58,6 +58,58 @@ FAULTS: dict[str, frozenset[str]] = {
     "media_redirect_private": frozenset({"media"}),
     "media_redirect_loop": frozenset({"media"}),
 }
+SUBMIT, OUTCOME, DELIVERY = (frozenset({kind}) for kind in ("submit", "outcome", "delivery"))
+AMOUNT, READ = frozenset({"amount"}), frozenset({"fetch", "batch"})
+# Answers that a machine in order gives: wrong, odd, or in a form that misleads.
+MANNERS: dict[str, frozenset[str]] = {
+    # Not accepted. A web page or a redirect says that something stands before the API.
+    "html_400": CALLS,
+    "html_403": CALLS,
+    "html_404": CALLS,
+    "redirect": CALLS,
+    "redirect_301": CALLS,
+    "error_502": CALLS,
+    "error_in_200": SUBMIT,  # the provider's own error body, with status 200
+    "trouble_in_200": SUBMIT,  # an error that does not say whether the request was taken
+    "credit_in_200": SUBMIT,
+    "rate_limited_absurd": SUBMIT,  # 429 with a Retry-After of twenty digits
+    "wrapped_400": SUBMIT,  # a 500 around the 400 of a server behind
+    # Accepted.
+    "wrapped_400_after": SUBMIT,
+    "misleading_500_after": SUBMIT,  # its text merely holds "422" and "validation"
+    "html_408_after": SUBMIT,
+    "html_409_after": SUBMIT,
+    "conflict_after": SUBMIT,  # 409 in the provider's own form
+    "id_without_status": frozenset({"submit", "fetch"}),
+    "long_id": frozenset({"identity"}),  # 300 characters
+    "foreign_twin": frozenset({"twin"}),  # somebody else's job of the same words
+    "altered_echo": frozenset({"echo"}),  # answers repeat the prompt in other words
+    # Polls.
+    "not_json": frozenset({"fetch", "batch", "list"}),
+    "overflow": READ,  # 1e400 among the numbers
+    "absurd_progress": READ,
+    "other_job": READ,  # the answer is about a job that nobody asked about
+    "zero_while_running": READ,  # an amount, before there is one
+    # A job whose clip was asked for: for once it failed, or has no clip any more.
+    "failed_after_done": READ,
+    "gone_after_done": READ,
+    # Amounts, the same in every answer about a job.
+    "amount_zero": AMOUNT,  # truly charged nothing
+    "amount_negative": AMOUNT,
+    "amount_absurd": AMOUNT,
+    "amount_missing": AMOUNT,
+    "amount_text": AMOUNT,  # the right number, as a string
+    "amount_overflow": AMOUNT,
+    "charged_failure": OUTCOME,  # failed, charged, and says so
+    "moderation_reworded": OUTCOME,  # refused by content rules, in words that no list holds
+    # The media host in the first `media_late_s` after the end, and every other time.
+    "media_404_early": DELIVERY,
+    "media_403_early": DELIVERY,
+    "media_410_early": DELIVERY,
+    "media_html_early": DELIVERY,
+    "media_flapping": DELIVERY,
+}
+FAULTS = BREAKDOWNS | MANNERS
 
 
 class FaultPicker:

@@ -36,6 +36,7 @@ async def submit(world: World, request: web.Request) -> web.Response:
                 bool(payload.get("loop")),
                 tuple(payload[name] for name in PICTURES if name in payload),
                 any(name in payload for name in ENDS),
+                headers=request.headers,
             ),
         )
     except Refusal as no:

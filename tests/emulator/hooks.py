@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.emulator.manners import with_overflow
 from tests.emulator.shapes import apiframe_event, luma_generation
 from tests.emulator.world import EmulatedJob, World
 
@@ -54,7 +55,7 @@ async def _post(world: World, job: EmulatedJob, *, forged: bool = False) -> None
         event = apiframe_event(world, job)
         if event["event"] not in job.callback_events:
             return
-        body = json.dumps(event).encode()
+        body = with_overflow(json.dumps(event).encode())
         headers["X-Webhook-Event"] = str(event["event"])
         headers["X-Webhook-Signature"] = "sha256=" + ("0" * 64 if forged else sign(world, body))
     else:

@@ -32,6 +32,7 @@ async def submit(world: World, request: web.Request) -> web.Response:
                 tuple(frame["url"] for frame in frames if frame["type"] == "image"),
                 bool(body.get("keyframes", {}).get("frame1")),
                 body.get("callback_url") or "",
+                headers=request.headers,
             ),
         )
     except Refusal as no:

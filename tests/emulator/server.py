@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.emulator import aimlapi, apiframe, control, gmicloud, hooks, luma, media
 from tests.emulator.config import Config
-from tests.emulator.serving import MAX_BODY_BYTES, WORLD
+from tests.emulator.serving import MAX_BODY_BYTES, WORLD, set_date
 from tests.emulator.world import World
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ PATHS = {
 def make_app(world: World) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[WORLD] = world
+    app.on_response_prepare.append(set_date)
     app.add_routes(
         [
             *apiframe.routes(PATHS["apiframe"]),
@@ -124,6 +125,11 @@ class Emulator:
     def jobs(self) -> list[Any]:
         """Return the jobs, oldest first; they move by the clock."""
         return self._ask(lambda: list(self.world.jobs.values()))
+
+    def purchases(self) -> list[dict[str, Any]]:
+        """Return the jobs as `/_emulator/jobs` lists them, oldest first."""
+        jobs = self.jobs()
+        return [control.describe(self.world, job) for job in jobs]
 
     def configure(self, **changes: Any) -> None:
         """Change fields of Config, faults included, while running."""

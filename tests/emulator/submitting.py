@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from tests.emulator import contracts
+from tests.emulator.asked import asked_for, kept_headers
 from tests.emulator.hooks import schedule
 from tests.emulator.world import EmulatedJob, World
 
@@ -28,6 +31,7 @@ class Order:
     has_end: bool = False
     callback_url: str = ""
     callback_events: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Refusal(Exception):
@@ -53,8 +57,7 @@ async def buy(world: World, order: Order) -> EmulatedJob:
     if order.loop and order.has_end:
         world.violate(order.dialect, "loop together with an end frame")
         raise Refusal(400, "loop is not allowed with an end frame", "loop")
-    for url in order.pictures:
-        await _look_at(world, url)
+    pictures = {url: await _look_at(world, url) for url in order.pictures}
     if world.left(order.dialect) < order.duration_s:
         raise Refusal(402, "Insufficient credits, top up: billing")
     job = world.accept(
@@ -65,6 +68,9 @@ async def buy(world: World, order: Order) -> EmulatedJob:
         aspect_ratio=order.aspect_ratio,
         callback_url=order.callback_url,
         callback_events=order.callback_events,
+        headers=kept_headers(order.headers),
+        key=order.headers.get("X-API-Key") or order.headers.get("Authorization", "")[7:],
+        frames=_digests(order, pictures),
     )
     if world.config.record_bodies:
         world.received.append({"dialect": order.dialect, "id": job.id, "body": order.body})
@@ -73,24 +79,33 @@ async def buy(world: World, order: Order) -> EmulatedJob:
     return job
 
 
-async def _look_at(world: World, url: str) -> None:
+def _digests(order: Order, pictures: Mapping[str, bytes | None]) -> dict[str, str]:
+    """Return the SHA-256 of each end's picture, as far as it was looked at."""
+    asked = asked_for(order.dialect, order.body)
+    found = {side: pictures.get((asked[side] or {}).get("url", "")) for side in ("start", "end")}
+    return {side: hashlib.sha256(data).hexdigest() for side, data in found.items() if data}
+
+
+async def _look_at(world: World, url: str) -> bytes | None:
     """Fetch a picture that claims to be on this machine, as a provider would fetch it."""
     if url.startswith(f"{world.base_url}/media/uploads/"):
-        if url.rpartition("/")[2] not in world.uploads:
+        uploaded = world.uploads.get(url.rpartition("/")[2])
+        if uploaded is None:
             raise Refusal(400, "Failed to read user input frames: image not found")
-        return
+        return uploaded[0]
     host = urlsplit(url).hostname or ""
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = False
     if not local:
-        return
+        return None
     try:
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
             kind = answer.content_type
             if answer.status != 200 or not kind.startswith("image/"):
                 raise Refusal(400, f"Failed to read user input frames: {answer.status} {kind}")
+            return await answer.read()
     except (TimeoutError, aiohttp.ClientError) as error:
         raise Refusal(400, "Failed to read user input frames: no answer") from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from studio.providers.answers import NO_MEDIA, flatten_error, number_at, time_at
+from studio.providers.answers import NO_MEDIA, flatten_error, number_at, time_at, url_at
 from studio.providers.base import Cost, Job, ProtocolError, Status, SubmitUncertain
 from tests.providers.accounts import ACCOUNTS, AIMLAPI, APIFRAME, GMI, LEGACY, LUMA, Account
 
@@ -214,8 +214,8 @@ def test_a_failure_keeps_the_providers_words(account: Account, body: dict[str, A
     assert "boom" in read(account, body).error
 
 
-@pytest.mark.parametrize("body", [{}, [], None, "text", 7, {"id": ID}, {"status": 5}, [[]]])
-def test_an_answer_without_a_state_is_a_protocol_error(account: Account, body: Any) -> None:
+@pytest.mark.parametrize("body", [{}, [], None, "text", 7, {"status": 5}, [[]]])
+def test_an_answer_without_a_job_is_a_protocol_error(account: Account, body: Any) -> None:
     with pytest.raises(ProtocolError):
         account.answering(200, body).fetch(ID)
 
@@ -237,7 +237,7 @@ def test_any_2xx_is_an_acceptance(account: Account, status: int) -> None:
 
 def test_odd_text_cannot_break_the_database() -> None:
     body = '{"id": "a\\u0000b", "state": "failed", "failure_reason": "x\\u0000\\ud800y", "n": NaN}'
-    job = LUMA.answering(200, body).fetch("a")
+    job = LUMA.answering(200, body).submit(LUMA.shot())
     assert job.id == "ab"
     assert "\0" not in job.error
     job.error.encode()
@@ -274,3 +274,20 @@ def test_dates_of_any_form(value: Any, expected: datetime | None) -> None:
 )
 def test_numbers_of_any_form(value: Any, expected: float | None) -> None:
     assert number_at({"n": value}, "n") == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("//cdn.example.com/clip.mp4", "https://cdn.example.com/clip.mp4"),
+        (" http://cdn.example.com/clip.mp4", "http://cdn.example.com/clip.mp4"),
+        ("///clip.mp4", ""),
+        ("//", ""),
+        ("/clip.mp4", ""),
+        ("ftp://cdn.example.com/clip.mp4", ""),
+        (None, ""),
+    ],
+)
+def test_an_address_without_a_scheme_is_meant_to_be_https(written: Any, read: str) -> None:
+    assert url_at({"assets": {"video": written}}, "assets", "video") == read
+    assert url_at({"video": {"url": written}}, "video") == read

@@ -56,7 +56,7 @@ def request_for(spec: ModelSpec, wish: Wish) -> ShotRequest:
     start, end = resolve_ends(spec, wish)
     return ShotRequest(
         model=spec.id,
-        prompt=wish.prompt,
+        prompt=sent_prompt(spec, wish.prompt, wish.concepts),
         duration_s=wish.duration_s,
         aspect_ratio=wish.aspect_ratio,
         resolution=wish.resolution,

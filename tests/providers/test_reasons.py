@@ -39,6 +39,39 @@ def test_words_become_a_code(words: str, code: str) -> None:
     assert read_failure(words).code == code
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This failure consumed 0 credits",
+        "The run used no credits. GPU lost",
+        "Budget not exceeded. Worker died",
+        "The balance was not depleted; node lost",
+    ],
+)
+def test_credits_that_were_not_touched_are_no_empty_account(words: str) -> None:
+    assert read_failure(words).code == "other"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Memory access violation in the renderer",
+        "Segmentation violation (core dumped)",
+        "unique constraint violation",
+        "Worker node-17 was flagged unhealthy",
+        "Stopped by a safety timeout of the scheduler",
+        "case-sensitive key missing",
+    ],
+)
+def test_a_machine_that_broke_down_moderated_nothing(words: str) -> None:
+    assert read_failure(words).code != "moderation"
+
+
+def test_a_policy_that_is_violated_still_is_moderation() -> None:
+    for words in ("This violates our usage policy", "Violation of safety rules", "flagged: unsafe"):
+        assert read_failure(words).code == "moderation", words
+
+
 def test_a_named_person_is_said_so() -> None:
     assert "real person" in read_failure("prompt names a public figure").sentence
 

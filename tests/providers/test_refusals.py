@@ -12,12 +12,12 @@ from studio.providers.base import (
     AuthFailed,
     NotFound,
     OutOfCredit,
-    ProtocolError,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
     Refused,
     SubmitUncertain,
+    WrongEndpoint,
 )
 from tests.providers.accounts import AIMLAPI, APIFRAME, GMI, LEGACY, LUMA, Account
 
@@ -51,7 +51,7 @@ CODES: list[tuple[Account, int, Any, type[ProviderError], type[ProviderError]]] 
     (LUMA, 400, {"detail": "Insufficient credits"}, OutOfCredit, OutOfCredit),
     (LUMA, 403, {"detail": "Not enough credit"}, OutOfCredit, OutOfCredit),
     (LUMA, 403, {"detail": "Not authenticated"}, AuthFailed, AuthFailed),
-    (LUMA, 409, {"detail": "conflict"}, Refused, Refused),
+    (LUMA, 409, {"detail": "conflict"}, SubmitUncertain, ProviderUnavailable),
     (LUMA, 422, {"detail": [{"loc": ["body", "x"], "msg": "bad"}]}, Refused, Refused),
     (LUMA, 500, "", SubmitUncertain, ProviderUnavailable),
     (LUMA, 408, {"detail": "timeout"}, SubmitUncertain, ProviderUnavailable),
@@ -123,24 +123,68 @@ def test_a_moderated_prompt_is_told_in_plain_words() -> None:
     assert "flagged" in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": "content_policy_violation", "message": "nope"}},
+        {"message": "Request blocked: inappropriate prompt"},
+        {"detail": "Prompt was flagged by moderation"},
+        {"error": "The user prompt violates our usage policy"},
+    ],
+)
+def test_a_403_about_the_prompt_blames_the_shot_and_not_the_key(
+    account: Account, body: object
+) -> None:
+    """Held for a key that works, the account would meet the same shot first, again and again."""
+    with pytest.raises(Refused) as caught:
+        account.answering(403, body).submit(account.shot())
+    assert (caught.value.code, caught.value.unproven) == ("moderation", False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "This API key was flagged"},
+        {"message": "Your account violates our terms of service"},
+        {"detail": "moderation service unavailable"},
+        {"error": "Forbidden"},
+    ],
+)
+def test_a_403_about_the_account_blames_no_shot(account: Account, body: object) -> None:
+    with pytest.raises(AuthFailed):
+        account.answering(403, body).submit(account.shot())
+
+
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_a_web_page_with_a_4xx_blames_the_address_not_the_key(
     account: Account, status: int
 ) -> None:
-    with pytest.raises(ProtocolError, match="base URL"):
+    with pytest.raises(WrongEndpoint, match="web page .* Nothing was charged. Check the base URL"):
         account.answering(status, "<html>Attention required</html>").submit(account.shot())
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "404 page not found",
+        "Not Found",
+        {"detail": "Not Found"},
+        {"message": "Cannot POST /v9/x", "error": "Not Found", "statusCode": 404},
+        {"error": "No route matches POST /v9/x"},
+    ],
+)
+def test_an_address_without_such_a_call_is_wrong_and_refuses_no_shot(
+    account: Account, body: object
+) -> None:
+    with pytest.raises(WrongEndpoint, match="Nothing was charged. Check the base URL"):
+        account.answering(404, body).submit(account.shot())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_bought_nothing(account: Account, status: int) -> None:
     provider = account.answering(status, b"", location="https://elsewhere.example/")
-    with pytest.raises(ProtocolError, match="redirect"):
+    with pytest.raises(WrongEndpoint, match="redirect .* Nothing was charged. Check the base URL"):
         provider.submit(account.shot())
-
-
-def test_see_other_after_a_submit_is_uncertain(account: Account) -> None:
-    with pytest.raises(SubmitUncertain):
-        account.answering(303, b"", location="https://x.example/").submit(account.shot())
 
 
 def test_details_hide_signed_links() -> None:

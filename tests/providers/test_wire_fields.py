@@ -12,7 +12,6 @@ from tests.providers.accounts import AIMLAPI, APIFRAME, GMI, LEGACY, LUMA, Accou
 START = ImageEnd("https://studio.example/a.jpg")
 END = ImageEnd("https://studio.example/b.jpg")
 JOB = "0f3ea4aa-10e7-4dae-af0b-263ab4ac45f9"
-SPOKEN = "A fox. Camera: the camera pushes in slowly, from a low angle looking up."
 FRAMES = {
     "frame0": {"type": "image", "url": START.url},
     "frame1": {"type": "image", "url": END.url},
@@ -39,7 +38,7 @@ FULL: list[tuple[Account, dict[str, Any]]] = [
         AIMLAPI,
         {
             "model": "luma/ray-2",
-            "prompt": SPOKEN,
+            "prompt": "A fox.",
             "aspect_ratio": "21:9",
             "resolution": "1080p",
             "duration": 9,
@@ -51,7 +50,7 @@ FULL: list[tuple[Account, dict[str, Any]]] = [
         {
             "generation_type": "video",
             "model": "ray-2",
-            "prompt": SPOKEN,
+            "prompt": "A fox.",
             "aspect_ratio": "21:9",
             "resolution": "1080p",
             "duration": "9s",
@@ -64,7 +63,7 @@ FULL: list[tuple[Account, dict[str, Any]]] = [
         {
             "model": "Luma-Ray2",
             "payload": {
-                "prompt": SPOKEN,
+                "prompt": "A fox.",
                 "resolution": "1080p",
                 "duration": "9s",
                 "aspect_ratio": "21:9",
@@ -141,7 +140,7 @@ def test_ray_1_6_takes_no_length_and_no_resolution() -> None:
     for account, model in ((AIMLAPI, "luma/ray-1-6"), (LEGACY, "ray-1-6"), (LUMA, "ray-1-6")):
         body = account.answering(200).payload(account.shot(model=model, concepts=("pov",)))
         assert not {"duration", "resolution", "concepts"} & set(body)
-        assert body["prompt"].endswith("Camera: from a first-person point of view.")
+        assert body["prompt"] == account.shot().prompt
 
 
 def test_ray_3_2_has_its_own_picture_fields() -> None:

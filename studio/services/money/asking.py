@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from studio import signals
+from studio.amounts import Certainty, amount_text, money
+from studio.incoming_text import tidy_line
 from studio.models import Generation, Keyframe, Membership, Project, SpendRequest, User
 from studio.services.errors import StudioError
-from studio.templatetags.studio_tags import money
 
 MAX_WORDS = 500
 MOST_OPEN = 50  # a person's, in one project
@@ -66,17 +67,19 @@ def approve(
     note: str,
     most_microusd: int,
     microusd: int | None,
+    certainty: Certainty,
     buy: Callable[[], list[Generation]],
 ) -> list[Generation]:
     """Let a shot through and queue it, in one transaction: approved twice, it is bought once.
 
-    `most_microusd` is the price the approver saw; a dearer one now is refused. `buy` queues the
+    `most_microusd` is the price the approver saw; a dearer one now is refused. `certainty` is how
+    well the one now is known. `buy` queues the
     shot and returns its takes. Raises StudioError, and whatever `buy` raises; then it stays open.
     """
     note = _checked(note, "note", "note")
     if microusd is None or microusd > most_microusd:
         raise StudioError(
-            f"The price is {money(microusd) if microusd is not None else 'not known'} now; you saw "
+            f"The price is {amount_text(microusd, certainty)} now; you saw "
             f"{money(most_microusd)}. Look at it again before you approve."
         )
     with transaction.atomic():
@@ -129,7 +132,7 @@ def _decide(request: SpendRequest, state: str, by: User, note: str) -> None:
 
 
 def _checked(words: str, what: str, field: str) -> str:
-    words = " ".join(words.split())
+    words = tidy_line(words)
     if len(words) > MAX_WORDS:
         raise StudioError(
             f"The {what} has {len(words)} characters; up to {MAX_WORDS} are allowed.", field=field

@@ -10,7 +10,14 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from studio.ledger import month_of
-from studio.models import Generation, LedgerEntry, Membership, Project, ProviderAccount
+from studio.models import (
+    Generation,
+    LedgerEntry,
+    Membership,
+    Project,
+    ProviderAccount,
+    StudioSettings,
+)
 from studio.models.generation import Charged
 
 WARNED_AT = 0.8  # of the limit
@@ -48,19 +55,30 @@ def month_start(at: datetime | None = None) -> datetime:
 def month_budget(project: Project) -> Budget:
     """Add up this month: what was charged, and what shots in flight hold."""
     rows = LedgerEntry.objects.filter(project=project)
-    return Budget(_this_month(rows), project.budget_microusd, _month())
+    return Budget(_this_month(rows), project.budget_microusd, month_name())
 
 
 def person_budget(membership: Membership) -> Budget:
     """Add up this month of one person in one project."""
     rows = LedgerEntry.objects.filter(project=membership.project_id, user=membership.user_id)
-    return Budget(_this_month(rows), membership.budget_microusd, _month())
+    return Budget(_this_month(rows), membership.budget_microusd, month_name())
 
 
 def account_budget(account: ProviderAccount) -> Budget:
     """Add up what this account was asked for this month, by all projects, the line included."""
     rows = LedgerEntry.objects.filter(account=account)
-    return Budget(_this_month(rows), account.monthly_limit_microusd, _month())
+    return Budget(_this_month(rows), account.monthly_limit_microusd, month_name())
+
+
+def studio_budget() -> Budget:
+    """Add up this month of the whole studio, by its one limit; no sum is asked without a limit."""
+    limit = StudioSettings.current().monthly_limit_microusd
+    return Budget(0 if limit is None else studio_spent(), limit, month_name())
+
+
+def studio_spent() -> int:
+    """Add up what all projects have spent and hold this month, in micro-USD."""
+    return _this_month(LedgerEntry.objects.all())
 
 
 def account_sent(account: ProviderAccount) -> Budget:
@@ -71,7 +89,7 @@ def account_sent(account: ProviderAccount) -> Budget:
     sent = Generation.objects.filter(account=account, submitted_at__gte=month_start())
     cost = Sum(Coalesce(F("actual_microusd"), F("estimated_microusd")))
     spent = sent.exclude(charged=Charged.NO).aggregate(total=cost)["total"] or 0
-    return Budget(spent, account.monthly_limit_microusd, _month())
+    return Budget(spent, account.monthly_limit_microusd, month_name())
 
 
 def _this_month(rows: QuerySet[LedgerEntry]) -> int:
@@ -79,5 +97,6 @@ def _this_month(rows: QuerySet[LedgerEntry]) -> int:
     return found["total"] or 0
 
 
-def _month() -> str:
+def month_name() -> str:
+    """Return this month in words (UTC)."""
     return f"{timezone.now():%B}"

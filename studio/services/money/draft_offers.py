@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from studio.amounts import Certainty, amount_text
 from studio.models import Generation
 from studio.providers.catalog import Wish, refusals, size_label
-from studio.services.money.offers import Offer, all_prices, price_of, wish_at
-from studio.templatetags.studio_tags import price as in_words
+from studio.services.money.offers import Offer, wish_at
+from studio.services.money.quotes import PriceTable, quote_for
 
 
 @dataclass(frozen=True, slots=True)
 class DraftOffer:
-    """One model on one account at one size. The price is for one draft; None = not known."""
+    """One model on one account at one size. The price is for one draft."""
 
     offer: Offer
     resolution: str
-    microusd: int | None
+    microusd: int
+    certainty: Certainty = Certainty.EXACT
 
     @property
     def value(self) -> str:
@@ -25,9 +27,15 @@ class DraftOffer:
         return f"{self.offer.value}@{self.resolution}"
 
     @property
+    def is_ceiling(self) -> bool:
+        """Whether nobody knows the price, and it is the most to expect."""
+        return self.certainty is Certainty.CEILING
+
+    @property
     def label(self) -> str:
         each = "" if self.offer.spec.free else " each"
-        return f"{self.offer.name}, {size_label(self.resolution)}, {in_words(self.microusd)}{each}"
+        price = amount_text(self.microusd, self.certainty)
+        return f"{self.offer.name}, {size_label(self.resolution)}, {price}{each}"
 
 
 def list_draft_offers(
@@ -41,7 +49,7 @@ def list_draft_offers(
 
     Length, shape and frames stay as they are, so that a draft stands for its master.
     """
-    prices = all_prices()
+    prices = PriceTable.load()
     found = []
     for offer in offers:
         if offer.unavailable or offer.account is None or offer.spec.deprecated:
@@ -51,10 +59,9 @@ def list_draft_offers(
             at = replace(here, resolution=resolution, concepts=wish.concepts[:1])
             if refusals(offer.spec, at):
                 continue
-            row = price_of(offer.spec, at, prices)
-            known = row.best_microusd if row else None
-            found.append(DraftOffer(offer, resolution, 0 if offer.spec.free else known))
-    return sorted(found, key=lambda d: (d.microusd is None, d.microusd or 0))
+            quote = quote_for(offer.spec, at, offer.account, prices)
+            found.append(DraftOffer(offer, resolution, quote.microusd, quote.certainty))
+    return sorted(found, key=lambda d: (d.is_ceiling, d.microusd))
 
 
 def usual_draft_offer(choices: Sequence[DraftOffer], *, master: Offer) -> DraftOffer | None:
@@ -62,5 +69,12 @@ def usual_draft_offer(choices: Sequence[DraftOffer], *, master: Offer) -> DraftO
 
     A free draft shows the camera alone; who pays for a master wants to see the picture move.
     """
-    under = [d for d in choices if d.microusd and master.microusd and d.microusd < master.microusd]
+    under = [
+        d
+        for d in choices
+        if d.microusd
+        and not d.is_ceiling
+        and master.microusd is not None
+        and d.microusd < master.microusd
+    ]
     return next(iter(under or choices), None)

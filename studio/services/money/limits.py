@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio.models import Membership, Project, ProviderAccount, User
+from studio.amounts import Certainty, amount_text, money
+from studio.models import Membership, Project, ProviderAccount, StudioSettings, User
 from studio.providers.catalog import ModelSpec, listed
-from studio.services.money.budgets import Budget, account_budget, month_budget, person_budget
-from studio.templatetags.studio_tags import money
+from studio.services.money.budgets import (
+    Budget,
+    account_budget,
+    month_budget,
+    person_budget,
+    studio_budget,
+)
+from studio.services.project_rights import ask_an_admin, highest_budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,56 +31,87 @@ def limit_on(
     by: User,
     account: ProviderAccount,
     spec: ModelSpec,
-    microusd: int | None,
+    microusd: int,
+    held: int = 0,
+    certainty: Certainty = Certainty.EXACT,
 ) -> Limit | None:
-    """Return the first limit that a shot of this cost (all takes; None = not known) meets.
+    """Return the first limit that a shot of this cost (all takes, micro-USD) meets.
 
-    Exact inside the transaction that queues it, while the project's row is locked: every shot of
-    the project waits for that lock, so two tabs cannot both spend what is left.
+    `held` is what the sums hold for this very shot already. Exact inside the transaction that
+    queues it, while the project's row is locked and, with `lock_studio`, the studio's: every shot
+    waits for that lock, so two tabs cannot both spend what is left.
     """
     if spec.free:
         return None
+    cost = _Cost(microusd, held, certainty)
     membership = Membership.objects.filter(project=project, user=by).first()
-    found = _over(account_budget(account), "the limit of this account", spec, microusd)
+    found = _over(studio_budget(), "the limit of this studio", cost, tells_rest=by.is_staff)
     if found:
         return Limit(f"{found} Ask an admin to raise the limit.", ask=False)
-    found = _over(month_budget(project), "budget", spec, microusd)
+    found = _over(
+        account_budget(account), "the limit of this account", cost, tells_rest=by.is_staff
+    )
+    if found:
+        return Limit(f"{found} Ask an admin to raise the limit.", ask=False)
+    found = _over(month_budget(project), "budget", cost)
     if found:
         return Limit(f"{found} {_who_may_raise(project, by)}", ask=not _owns(membership))
     if membership is None:
         return None
-    found = _over(person_budget(membership), "your own budget in this project", spec, microusd)
+    found = _over(person_budget(membership), "your own budget in this project", cost)
     if found:
         return Limit(f"{found} {_who_may_raise(project, by)}", ask=not _owns(membership))
     most = project.ask_above_microusd
-    if most is not None and not _owns(membership) and (microusd is None or microusd > most):
-        cost = (
-            "Nobody knows what this costs." if microusd is None else f"It costs {money(microusd)}."
-        )
+    if most is not None and not _owns(membership) and microusd > max(most, held):
         return Limit(
-            f"In this project a shot over {money(most)} is asked for first. {cost}", ask=True
+            f"In this project a shot over {money(most)} is asked for first. "
+            f"It costs {cost.in_words}.",
+            ask=True,
         )
     return None
 
 
-def _over(budget: Budget, what: str, spec: ModelSpec, microusd: int | None) -> str:
-    if budget.left is None:
+def lock_studio() -> None:
+    """Wait for whoever else spends from the studio's limit. Call in the transaction that buys.
+
+    After the project's row, never before it. Without a limit nobody waits.
+    """
+    limited = StudioSettings.objects.filter(monthly_limit_microusd__isnull=False)
+    if limited.exists():
+        StudioSettings.objects.select_for_update().get(pk=StudioSettings.ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    microusd: int
+    held: int
+    certainty: Certainty
+
+    @property
+    def in_words(self) -> str:
+        return amount_text(self.microusd, self.certainty)
+
+
+def _over(budget: Budget, what: str, cost: _Cost, *, tells_rest: bool = True) -> str:
+    """Return why this cost does not fit, or "". What is left beyond the project is told to staff only."""
+    if budget.limit is None or budget.spent - cost.held + cost.microusd <= budget.limit:
         return ""
-    if microusd is None:
-        return (
-            f"Nobody knows what this costs at {spec.provider_label}, and spending has a limit here. "
-            "An admin can enter its price, or choose another provider."
-        )
-    if microusd <= budget.left:
-        return ""
+    if not tells_rest:
+        return f"This would go over {what} for {budget.month}. It costs {cost.in_words}."
+    left = max(budget.limit - budget.spent + cost.held, 0)
     return (
-        f"This would go over {what}. It costs {money(microusd)} and {money(budget.left)} is left "
+        f"This would go over {what}. It costs {cost.in_words} and {money(left)} is left "
         f"in {budget.month}."
     )
 
 
 def _owns(membership: Membership | None) -> bool:
     return membership is not None and membership.can_manage
+
+
+def _is_highest(project: Project, by: User) -> bool:
+    highest = highest_budget(project, by)
+    return highest is not None and (project.budget_microusd or 0) >= highest
 
 
 def _who_may_raise(project: Project, by: User) -> str:
@@ -83,6 +121,8 @@ def _who_may_raise(project: Project, by: User) -> str:
         )[:3]
     )
     if any(owner.user_id == by.pk for owner in owners):
+        if _is_highest(project, by):
+            return f"You cannot raise the project’s budget further. {ask_an_admin()}"
         return "You can raise the limit in the project’s settings."
     names = listed([owner.user.get_short_name() for owner in owners])
     return f"Ask {names} to raise the limit." if names else "Nobody owns this project to raise it."

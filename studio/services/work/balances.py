@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.core.exceptions import ImproperlyConfigured
@@ -12,6 +13,7 @@ from studio.models import ProviderAccount
 from studio.providers.base import ProviderError
 from studio.providers.catalog import specs_for
 from studio.queue import enqueue
+from studio.services.apart import Apart
 from studio.services.doors import refresh_balance
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,15 @@ def ask_balances() -> int:
     if asked:
         enqueue("refresh_balance", *asked)
     return len(asked)
+
+
+def refresh_each(account_pks: Iterable[int]) -> str:
+    """Ask these accounts, one after the other; return what became of each."""
+    said, apart = [], Apart()
+    for pk in account_pks:
+        with apart.one(f"the balance of account {pk}"):
+            said.append(refresh(pk))
+    return "; ".join(said) + str(apart)
 
 
 def refresh(account_pk: int) -> str:

@@ -10,6 +10,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 from django_q.models import Schedule
 
+from studio.bulk import update_in_order
 from studio.models import Export, Generation, ImportRun, ProviderAccount
 from studio.models.generation import ACTIVE_STATES
 
@@ -34,17 +35,18 @@ def follow_clock() -> timedelta:
         (active, ("next_poll_at", "lease_until", "submitted_at")),
         (Export.objects.all(), ("lease_until",)),
         (ImportRun.objects.filter(state__in=ImportRun.GOING), ("lease_until",)),
-        (ProviderAccount.objects.all(), ("paused_until", "sweep_until")),
+        (ProviderAccount.objects.all(), ("paused_until", "sweep_until", "next_probe_at")),
         (Schedule.objects.all(), ("next_run",)),
     )
     with transaction.atomic():
         # Of several who notice, one does it.
-        if not ProviderAccount.objects.filter(swept_at__gt=now + SLACK / 2).update(swept_at=now):
+        wrong = ProviderAccount.objects.filter(swept_at__gt=now + SLACK / 2)
+        if not update_in_order(wrong, swept_at=now):
             return timedelta()
         for rows, columns in plans:
             for column in columns:
                 # What comes within the minute may have been written by the right time.
                 ahead = rows.filter(**{f"{column}__gt": now + SLACK})
-                ahead.update(**{column: F(column) - back})
+                update_in_order(ahead, **{column: F(column) - back})
     logger.warning("the clock was set back by %s; what was planned follows it", back)
     return back

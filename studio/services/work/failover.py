@@ -12,20 +12,34 @@ from django.db.models import Q
 from django.utils import timezone
 
 from studio import lifecycle
-from studio.models import Generation, Project, User
+from studio.models import Generation, Project, StudioSettings, User
 from studio.models.generation import Charged, State
+from studio.providers.specs import SPECS
 from studio.queue import enqueue
 from studio.services.errors import StudioError
 from studio.services.money.offers import Offer, list_offers
+from studio.services.project_rights import offered_accounts
 from studio.services.shots import create_shots, same_shot
+from studio.services.work.isolation import isolated
 
 logger = logging.getLogger(__name__)
 
-# Failures another provider may not share. A refused prompt or picture is refused by the same
-# model everywhere, and what is not charged-or-not for sure is left to people.
+# Known to be technical: these alone go on by themselves. A refusal or a failure of an unknown cause
+# may be moderation in words nobody knows yet, and what one model refuses, the same model refuses
+# everywhere: a person may still choose another provider.
 PASSABLE = frozenset(
-    {"capacity", "timeout", "no_media", "other", "credit", "key", "refused", "expired", "end"}
+    {
+        "capacity",
+        "timeout",
+        "internal",
+        "no_media",
+        "credit",
+        "key",
+        "unsupported",
+        "end",
+    }
 )
+OFFERED = PASSABLE | {"other", "refused"}
 MOST_HOPS = 2  # further providers tried by itself after the first
 # The task of a failed shot may be lost: then it is asked for again, until it was answered once.
 ASK_FIRST = timedelta(seconds=30)
@@ -36,30 +50,42 @@ AT_A_TIME = 200
 
 
 def can_fail_over(generation: Generation) -> bool:
-    """Whether this ended in a way another provider may do better, with its charge known."""
+    """Whether this ended in a way another provider may do better, so that people are offered it."""
     return (
         generation.state == State.FAILED
-        and generation.failure_code in PASSABLE
+        and generation.failure_code in OFFERED
         and generation.provider != "previs"
         and generation.archived_at is None
     )
 
 
-def next_offer(generation: Generation) -> Offer | None:
-    """Return the cheapest other provider that can make exactly this shot, or None."""
+def next_offer(generation: Generation, *, same_model: bool = False) -> Offer | None:
+    """Return the cheapest other provider that can make this shot, or None.
+
+    With `same_model` only the same model, such as Ray 2 and not Ray 2 Flash.
+    """
     if not can_fail_over(generation):
         return None
     new = same_shot(generation)
+    own = SPECS.get((generation.provider, generation.model))
+    if same_model and own is None:
+        return None
+    label = own.label if same_model and own else ""
     tried = set(
         Generation.objects.filter(shot=generation.shot, state=State.FAILED).values_list(
             "account_id", flat=True
         )
     )
+    offered = offered_accounts(generation.project)
     return next(
         (
             offer
-            for offer in list_offers(wish=new.wish(), start=generation.start_generation, end=generation.end_generation)
-            if offer.able and offer.account and offer.account.pk not in tried and not offer.spec.free
+            for offer in list_offers(
+                wish=new.wish(), start=generation.start_generation, end=generation.end_generation, offered=offered
+            )
+            if offer.able and offer.account and offer.account.pk not in tried
+            and offer.spec.label == (label or offer.spec.label) and not offer.spec.free
+            and not offer.account.hold_reason
             and not offer.spec.deprecated and offer.account.provider != generation.provider
         ),
         None,
@@ -67,11 +93,20 @@ def next_offer(generation: Generation) -> Offer | None:
 
 
 def fail_over(
-    *, generation: Generation, by: User, offer_value: str, request_token: uuid.UUID
+    *,
+    generation: Generation,
+    by: User,
+    offer_value: str,
+    request_token: uuid.UUID,
+    quoted_microusd: int | None = None,
 ) -> Generation:
-    """Make the same shot with another provider, in the failed card's place."""
-    offer = next_offer(generation)
-    if offer is None or offer.account is None or offer.value != offer_value:
+    """Make the same shot with another provider, in the failed card's place.
+
+    `quoted_microusd` is the price that was shown: a dearer one is refused.
+    """
+    offers = [next_offer(generation), next_offer(generation, same_model=True)]
+    offer = next((one for one in offers if one and one.value == offer_value), None)
+    if offer is None or offer.account is None:
         raise StudioError(
             "That provider cannot take this shot over any more. Open it and choose again."
         )
@@ -81,6 +116,7 @@ def fail_over(
         model=offer.spec.id,
         retry_of=generation,
         request_token=request_token,
+        quoted_microusd=quoted_microusd,
     )
     (fresh,) = create_shots(project=generation.project, by=by, new=new)
     lifecycle.touch(generation.pk, archived_at=timezone.now())
@@ -104,21 +140,24 @@ def ask_again(now: datetime) -> int:
     projects = list(allowing.values_list("pk", flat=True))
     if not projects:
         return 0
+    restored_at = StudioSettings.current().restored_at
+    oldest = now - OLDEST if restored_at is None else max(now - OLDEST, restored_at)
     due = Generation.objects.filter(Q(next_poll_at=None) | Q(next_poll_at__lte=now))
     lost = due.filter(
         project__in=projects,
         archived_at=None,
         state=State.FAILED,
-        created_at__gt=now - OLDEST,
+        created_at__gt=oldest,
         finished_at__range=(now - ASK_FOR, now - ASK_FIRST),
         charged=Charged.NO,
         failure_code__in=sorted(PASSABLE),
     ).exclude(provider="previs")
     asked = 0
     for pk in lost.order_by("finished_at").values_list("pk", flat=True)[:AT_A_TIME]:
-        if due.filter(pk=pk, state=State.FAILED).update(next_poll_at=now + ASK_AGAIN):
-            enqueue("fail_over", pk)
-            asked += 1
+        with isolated(pk, "asking for another provider"):
+            if due.filter(pk=pk, state=State.FAILED).update(next_poll_at=now + ASK_AGAIN):
+                enqueue("fail_over", pk)
+                asked += 1
     return asked
 
 
@@ -133,12 +172,16 @@ def _take_over(generation_pk: int) -> str:
         "end_generation",
     ).get(pk=generation_pk)
     project: Project = generation.project
-    if project.failover_microusd is None or not can_fail_over(generation):
+    passable = can_fail_over(generation) and generation.failure_code in PASSABLE
+    if project.failover_microusd is None or not passable:
         return "skipped: not allowed, or not that kind of failure"
+    restored_at = StudioSettings.current().restored_at
+    if restored_at is not None and generation.created_at <= restored_at:
+        return "skipped: it was asked for before a backup was put back, and may have gone on then"
     if generation.charged != Charged.NO:
         return "skipped: it was charged, or that is not known"
     hops = Generation.objects.filter(shot=generation.shot, retry_of__isnull=False).count()
-    offer = next_offer(generation)
+    offer = next_offer(generation, same_model=True)
     if offer is None or offer.microusd is None or hops >= MOST_HOPS:
         return "skipped: no other provider can take it"
     dearer = offer.microusd - (generation.estimated_microusd or 0)
@@ -156,6 +199,7 @@ def _take_over(generation_pk: int) -> str:
                 by=generation.by,
                 offer_value=offer.value,
                 request_token=token,
+                quoted_microusd=offer.microusd,
             )
     except StudioError as error:
         return f"skipped: {error.message}"

@@ -66,8 +66,9 @@ def wait_for(
 
 def goes_on(generation: Generation) -> bool:
     """Whether this moves by itself; what has ended, or waits for a person, does not."""
-    asks = generation.state == State.UNCERTAIN and generation.next_poll_at is None
-    return generation.state not in TERMINAL_STATES and not asks
+    asks = generation.state == State.UNCERTAIN and reconcile.asks_a_person(generation)
+    held = generation.state == State.QUEUED and generation.account.hold_reason
+    return generation.state not in TERMINAL_STATES and not asks and not held
 
 
 def _somebody_works(*, since: datetime) -> bool:

@@ -17,6 +17,7 @@ from studio.models.generation import Charged, State, title_from
 from studio.providers.base import Job, ProviderError, Status
 from studio.providers.catalog import ModelSpec, UnknownModel, get_spec, specs_for
 from studio.queue import enqueue
+from studio.services.apart import Apart
 from studio.services.doors import open_door
 from studio.services.errors import StudioError
 
@@ -41,29 +42,33 @@ def sweep_orphans() -> Found:
     """Ask every account that can list its jobs. Imports what is ours, notes what nobody knows."""
     seen = fetched = orphans = 0
     troubles: list[str] = []
+    apart = Apart()
     for account in ProviderAccount.objects.filter(enabled=True).exclude(key_locked=""):
         for spec in specs_for(account.provider):
             if not spec.lists_jobs or spec.dialect not in ("", account.dialect):
                 continue
-            try:
-                with open_door(account, spec.dialect) as provider:
-                    jobs = provider.find_recent(model=spec.id, since=timezone.now() - LOOK_BACK)
-            except ProviderError as error:
-                troubles.append(f"{spec.name}: {error.message}")
-                continue
-            seen += len(jobs)
-            mine, unknown = _sort(account, spec, jobs)
-            fetched += mine
-            orphans += unknown
+            with apart.one(f"{spec.name} at account {account.pk}"):
+                try:
+                    with open_door(account, spec.dialect) as provider:
+                        jobs = provider.find_recent(model=spec.id, since=timezone.now() - LOOK_BACK)
+                except ProviderError as error:
+                    troubles.append(f"{spec.name}: {error.message}")
+                    continue
+                seen += len(jobs)
+                mine, unknown = _sort(account, spec, jobs)
+                fetched += mine
+                orphans += unknown
+    troubles += [f"{name}: it could not be asked; see the log." for name in apart.failed]
     return Found(seen, fetched, orphans, tuple(troubles))
 
 
 def _sort(account: ProviderAccount, spec: ModelSpec, listed: Sequence[Job]) -> tuple[int, int]:
     fetched = unknown = 0
+    # Two accounts may hold the same key: what any of them knows is no orphan.
     known = {
         g.provider_job_id: g
         for g in Generation.objects.filter(
-            account=account, provider_job_id__in=[job.id for job in listed]
+            provider=account.provider, provider_job_id__in=[job.id for job in listed]
         )
     }
     for job in listed:
@@ -97,7 +102,7 @@ def _collect(generation: Generation, job: Job) -> bool:
 def _note(account: ProviderAccount, spec: ModelSpec, job: Job) -> bool:
     _, made = Orphan.objects.update_or_create(
         account=account,
-        job_id=job.id[:255],
+        job_id=job.id,
         defaults={
             "model": spec.id,
             "prompt": job.prompt,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Count
 from django.utils import timezone
 
@@ -16,11 +18,14 @@ from studio.lifecycle import Move
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.providers.answers import NO_MEDIA, read_status
-from studio.providers.base import Job, Status
+from studio.providers.base import Cost, Job, Status
 from studio.providers.catalog import PROVIDER_LABELS
 from studio.providers.reasons import read_failure
 from studio.queue import call_for, enqueue
+from studio.services.money.bills import NO_BILL, bill_columns, charge_of
 from studio.services.work.line import in_line
+
+logger = logging.getLogger(__name__)
 
 QUEUE_DEADLINE = timedelta(minutes=15)
 TOTAL_DEADLINE = timedelta(minutes=45)
@@ -45,24 +50,22 @@ class Watched:
     submitted_at: datetime | None
     deadline_at: datetime | None
     code: UUID
+    trouble: str
+    set_aside_at: datetime | None
 
 
 WATCHED_COLUMNS = tuple(Watched.__dataclass_fields__)
 
 
 def read_job(row: Watched, job: Job) -> Move | None:
-    """Return the move this answer asks for, or None while the job goes on as before."""
-    if job.status is Status.SUCCEEDED and job.expired:
-        return _failed(
-            row,
-            job,
-            "expired",
-            f"{_label(row)} rendered the clip but has removed it before it was fetched.",
-        )
+    """Return the move this answer asks for, or None while the job goes on as before.
+
+    One that is done but "expired" is fetched like any other: a later answer may bring its link.
+    """
     if job.status is Status.SUCCEEDED:
         return Move(
             row.pk, row.project_id, row.state, State.STORING, "rendered; fetching the clip",
-            _carried(job) | {
+            _billed(job) | {
                 "result_url": job.result_url,
                 "charged": _charge(job),
                 "work_attempts": 0,
@@ -126,6 +129,16 @@ def _without_media(row: Watched, job: Job) -> Move:
     return replace(move, changes=move.changes | {"charged": charged})
 
 
+def offers_download(generation: Generation) -> bool:
+    """Whether the first thing to offer is the clip that was bought, rather than buying another."""
+    if generation.state != State.FAILED or generation.provider == "previs":
+        return False
+    if not (generation.result_url or generation.provider_job_id):
+        return False
+    doubt = generation.failure_code == "no_media" and generation.charged != Charged.NO
+    return doubt or generation.failure_code == "media"
+
+
 def note_progress(row: Watched, job: Job) -> bool:
     """Whether this answer is worth showing: another word, or a visible step of progress."""
     moved = job.progress is not None and abs(job.progress - row.progress) >= PROGRESS_STEP
@@ -135,23 +148,24 @@ def note_progress(row: Watched, job: Job) -> bool:
 def _failed(row: Watched, job: Job, code: str, sentence: str) -> Move:
     return Move(
         row.pk, row.project_id, row.state, State.FAILED, sentence,
-        _carried(job) | {"failure_code": code, "failure_text": sentence[:500], "charged": _charge(job)},
+        _billed(job) | {"failure_code": code, "failure_text": sentence[:500], "charged": _charge(job)},
     )  # fmt: skip
 
 
 def _carried(job: Job) -> dict[str, Any]:
-    columns: dict[str, Any] = {"raw_status": job.raw_status[:60], "raw_answer": dict(job.raw)}
-    if job.cost.microusd is not None:
-        columns["actual_microusd"] = job.cost.microusd
-    if job.cost.credits is not None:
-        columns |= {"actual_credits": job.cost.credits, "credit_unit": job.cost.unit[:20]}
-    return columns
+    return {"raw_status": job.raw_status[:60], "raw_answer": dict(job.raw)}
+
+
+def _billed(job: Job) -> dict[str, Any]:
+    """Return the columns of an answer that ended the job, whose figures alone count.
+
+    Providers tell a zero while a job runs. What the end leaves open no earlier figure decides.
+    """
+    return _carried(job) | NO_BILL | bill_columns(job.cost)
 
 
 def _charge(job: Job) -> str:
-    if job.charged is None:
-        return Charged.UNKNOWN
-    return Charged.YES if job.charged else Charged.NO
+    return charge_of(job.cost, job.charged)
 
 
 def _label(row: Watched) -> str:
@@ -168,6 +182,18 @@ def record_submitted(generation: Generation, job: Job) -> bool:
 
     Raises IntegrityError when another generation of the account has this job.
     """
+    try:
+        return _record_submitted(generation, job)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # It may be charged: its id counts for more than an answer that no database takes. A job
+        # that is another shot's raises again.
+        logger.exception("the answer about clip %s could not be recorded whole", generation.code)
+        return _record_submitted(generation, replace(job, raw={}, raw_status="", cost=Cost()))
+
+
+def _record_submitted(generation: Generation, job: Job) -> bool:
     now = timezone.now()
     move = read_job(watched(generation), job)
     if move is None or move.new == State.RUNNING:
@@ -176,7 +202,7 @@ def record_submitted(generation: Generation, job: Job) -> bool:
             job_id=job.id,
             deadline_at=now + TOTAL_DEADLINE,
             next_poll_at=now + FIRST_POLL,
-            progress=job.progress or 0,
+            progress=max(0, min(job.progress or 0, 99)),
             work_attempts=0,
             **_carried(job),
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DatabaseError, IntegrityError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 logger = logging.getLogger(__name__)
 
@@ -20,16 +20,15 @@ T = TypeVar("T")
 def write_patiently(write: Callable[[], T], what: str) -> T:
     """Return what `write` returns, trying again while the database is away. Not in a transaction.
 
-    `write` must bear being called twice: a commit may be made and its answer lost. Raises
-    IntegrityError at once, DatabaseError when the time is over, after `what` is in the log.
+    `write` must bear being called twice: a commit may be made and its answer lost. Raises what is
+    wrong with the values (IntegrityError, DataError) at once; OperationalError or InterfaceError
+    when the time is over, after `what` is in the log.
     """
     until = time.monotonic() + WITHIN_S
     while True:
         try:
             return write()
-        except IntegrityError:
-            raise
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
             if time.monotonic() >= until:
                 logger.error("%s, and that could not be kept", what)
                 raise

@@ -28,6 +28,7 @@ from studio.previs import PrevisShot, RenderCancelled, render_shot
 from studio.queue import call_for, enqueue
 from studio.services import disk
 from studio.services.files import local_copy, scratch_dir, scratch_file
+from studio.services.work.isolation import isolated
 from studio.services.work.rooms import RENDERS, room
 from studio.services.work.storing import store_rendered
 
@@ -69,9 +70,10 @@ def ask_for_renders(now: datetime, *, most: int) -> int:
     asked = 0
     for pk in due.order_by("next_poll_at", "pk").values_list("pk", flat=True)[:most]:
         # At most every 30 s for one row, however full the queue is.
-        if due.filter(pk=pk).update(next_poll_at=now + ASK_AGAIN):
-            enqueue("render_previs", pk)
-            asked += 1
+        with isolated(pk, "asking for a render"):
+            if due.filter(pk=pk).update(next_poll_at=now + ASK_AGAIN):
+                enqueue("render_previs", pk)
+                asked += 1
     return asked
 
 

@@ -14,6 +14,8 @@ SCHEDULES = {
     # that died was watching is watched again in under a minute.
     "sweep": ("studio.tasks.sweep", 1),
     "sweep between": ("studio.tasks.sweep", 1),
+    # Clips that could not be downloaded: each of them once an hour, for a day.
+    "late downloads": ("studio.tasks.fetch_late", 15),
     # Once a day: jobs the providers know and the studio does not.
     "orphans": ("studio.tasks.sweep_orphans", 24 * 60),
     # What is left at each provider, also while nothing is sent. Free calls.
@@ -21,6 +23,8 @@ SCHEDULES = {
     # Messages that were not taken, and those whose task was lost.
     "webhooks": ("studio.tasks.send_webhooks", 1),
     "digests": ("studio.tasks.send_digests", 10),
+    # Clips that an earlier version stored without measuring all that is asked of a file now.
+    "measuring": ("studio.tasks.measure_clips", 10),
     # Actions on many clips whose worker was killed.
     "bulk": ("studio.tasks.resume_bulk", 1),
     # Once a day: what has been in the bin long enough, and what else is due.

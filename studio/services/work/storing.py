@@ -1,4 +1,10 @@
-"""Bringing a finished clip home: fetch, check, measure, make its pictures, keep it."""
+"""The download of finished clips: fetch, check, measure, make the pictures, keep them.
+
+A clip that was paid for is fetched for as long as anybody knows it. What a media host or a provider
+answers in the first minutes is never final: tries with growing pauses, each with a link fresh from
+the provider. Then the shot fails as "could not be downloaded", with "Download again" for people, and
+is tried quietly every hour until a day after it was rendered (late_downloads.py).
+"""
 
 from __future__ import annotations
 
@@ -9,48 +15,40 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from django.conf import settings
-from django.core.files.storage import default_storage
+from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from studio import lifecycle
 from studio.leases import claim_work, kept_lease, release_work
-from studio.media.download import DownloadFailed, DownloadGone, DownloadRefused, download_video
-from studio.media.video import (
-    VideoUnreadable,
-    make_poster,
-    make_preview,
-    make_strip,
-    probe_video,
-    sha256_of,
-)
+from studio.media.download import DownloadGone, DownloadTooLarge
+from studio.media.video import VideoUnreadable
 from studio.models import Generation
-from studio.models.generation import (
-    Charged,
-    State,
-    clip_path,
-    poster_path,
-    preview_path,
-    strip_path,
-)
+from studio.models.generation import Charged, State
 from studio.operations.context import about
-from studio.providers.base import NotFound, ProviderError
-from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 from studio.queue import call_for, enqueue
 from studio.services import disk
-from studio.services.doors import open_door
-from studio.services.files import keep, local_copy, scratch_dir, scratch_file
-from studio.services.money.prices import learn_price
+from studio.services.files import scratch_dir
+from studio.services.work.arrival import follow_up, keep_media, stored_clip
+from studio.services.work.clip_download import (
+    EXPECTED_ERRORS,
+    LEASE_S,
+    MOST_ATTEMPTS,
+    NO_ROOM,
+    ClipLost,
+    StillRendering,
+    download_clip,
+    why_failed,
+)
+from studio.services.work.late_downloads import next_late_try, undownloaded_text
+from studio.services.work.outcomes import FIRST_POLL, TOTAL_DEADLINE
 from studio.services.work.patience import write_patiently
 from studio.services.work.rooms import FETCHES, room
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 30
-MOST_ATTEMPTS = 6
 BACKOFF_S = (2, 10, 30, 120, 600)
-NO_ROOM = "waits: as many clips are fetched on this machine as may be"
+MAX_PAUSE_S = BACKOFF_S[-1]  # a host may ask for a day; the link does not last that long
 
 
 class _RenderAgain(Exception):
@@ -69,14 +67,14 @@ def due(now: datetime) -> QuerySet[Generation]:
 
 def store_next() -> str:
     """Fetch and keep the clip that waits longest, and ask for the next one. Safe to call twice."""
-    said = "skipped: nothing to store"
+    result = "skipped: nothing to store"
     for pk in due(timezone.now()).values_list("pk", flat=True)[:5]:
-        said = store_clip(pk)
-        if not said.startswith("skipped"):
+        result = store_clip(pk)
+        if not result.startswith("skipped"):
             break
-    if said != NO_ROOM:
+    if result != NO_ROOM:
         ask_for_next()
-    return said
+    return result
 
 
 def ask_for_next() -> None:
@@ -89,7 +87,7 @@ def store_clip(pk: int) -> str:
     """Fetch and keep the clip of one generation in "storing". Safe to call twice.
 
     A failure that may pass is tried again with growing pauses while the link may still work;
-    the last one ends the generation as failed, with "Fetch again" left to people.
+    the last one ends the generation as failed, with "Download again" left to people.
     """
     with room(FETCHES) as free:
         if not free:
@@ -116,39 +114,44 @@ def store_rendered(pk: int) -> str:
 
 def _store(generation: Generation, token: str) -> str:
     local = generation.result_url.startswith("file:")
-    with ExitStack() as stack:
-        try:
-            source = _rendered(generation, stack) if local else _fetched(generation, token, stack)
+    try:
+        with ExitStack() as stack:
+            source = (
+                _rendered(generation, stack) if local else download_clip(generation, token, stack)
+            )
             media = keep_media(generation, source)
-        except _RenderAgain:
-            return _render_again(generation, token)
-        except (DownloadRefused, DownloadGone, VideoUnreadable) as error:
-            if disk.ran_out(error):
-                return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
-            _give_up(generation, token, str(error))
-            return f"failed: {error}"
-        except (DownloadFailed, ProviderError, OSError) as error:
-            if disk.ran_out(error):
-                return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
-            return _try_later(generation, token, error)
-    done = partial(lifecycle.mark_succeeded, generation.pk, token=token, **media)
-    if not write_patiently(done, f"clip {generation.code} is fetched"):
-        return "stopped: taken by another worker"
+        done = partial(lifecycle.mark_succeeded, generation.pk, token=token, **media)
+        if not write_patiently(done, f"clip {generation.code} is fetched"):
+            return "stopped: taken by another worker"
+    except _RenderAgain:
+        return _render_again(generation, token)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the claim runs out, and the clip is fetched again
+    except Exception as error:  # noqa: BLE001 (one odd clip must not keep the others waiting)
+        return _not_kept(generation, token, error, local=local)
     if local:
         _file_of(generation).unlink(missing_ok=True)
-    learn_price(generation)
-    for account_id in _followers(generation.pk):
-        call_for("submit_next", account_id)
+    follow_up(generation)
     logger.info("clip %s stored: %s bytes", generation.code, media["size_bytes"])
     return "stored"
 
 
-def _followers(pk: int) -> list[int]:
-    """Accounts of shots that waited for this clip to continue it."""
-    rows = Generation.objects.filter(
-        Q(start_generation=pk) | Q(end_generation=pk), state=State.QUEUED
-    )
-    return list(rows.values_list("account_id", flat=True))
+def _not_kept(generation: Generation, token: str, error: Exception, *, local: bool) -> str:
+    """Plan the next try of a clip, or end it where no further try can help."""
+    if disk.ran_out(error):
+        return _wait_for_room(generation.pk, disk.LOOK_AGAIN_LATER_S, token)
+    if isinstance(error, ClipLost):
+        return _lose(generation, token, error)
+    if isinstance(error, StillRendering):
+        return _watch_again(generation, token, error)
+    if local and isinstance(error, DownloadGone | VideoUnreadable):
+        text = f"The clip was rendered but could not be kept. {error}"
+        return _give_up(generation, token, "render", text, None)
+    if isinstance(error, DownloadTooLarge):
+        return _stop_trying(generation, token, error)  # each try may fetch a gigabyte for nothing
+    if not isinstance(error, EXPECTED_ERRORS):
+        logger.error("storing clip %s failed", generation.code, exc_info=error)
+    return _try_later(generation, token, error)
 
 
 def _file_of(generation: Generation) -> Path:
@@ -163,55 +166,10 @@ def _rendered(generation: Generation, stack: ExitStack) -> Path:
     path = _file_of(generation)
     if path.is_file():
         return path
-    kept = _kept_already(generation, stack)
-    if kept is None:
+    stored = stored_clip(generation, stack)
+    if stored is None:
         raise _RenderAgain
-    return kept
-
-
-def _kept_already(generation: Generation, stack: ExitStack) -> Path | None:
-    """Return the clip where a worker moved it into the storage and died before it could say so."""
-    name = clip_path(generation, "")
-    if not default_storage.exists(name):
-        return None
-    generation.clip.name = name
-    return stack.enter_context(local_copy(generation.clip))
-
-
-def _fetched(generation: Generation, token: str, stack: ExitStack) -> Path:
-    kept = _kept_already(generation, stack)
-    if kept is not None:
-        return kept  # the link may be dead by now
-    path = stack.enter_context(scratch_file(".mp4"))
-    if not generation.result_url:
-        _renew_link(generation, token)
-    try:
-        download_video(generation.result_url, path, allow_hosts=settings.MEDIA_HOSTS)
-    except DownloadGone:
-        # Links are signed for hours only; the provider may hand out a fresh one. Asking is free.
-        old = generation.result_url
-        _renew_link(generation, token)
-        if generation.result_url == old:
-            raise
-        download_video(generation.result_url, path, allow_hosts=settings.MEDIA_HOSTS)
-    return path
-
-
-def _renew_link(generation: Generation, token: str) -> None:
-    """Ask the provider for the link again, and note it. Raises DownloadGone when it has none."""
-    label = PROVIDER_LABELS.get(generation.provider, generation.provider)
-    try:
-        dialect = get_spec(generation.provider, generation.model).dialect
-        with open_door(generation.account, dialect) as provider:
-            job = provider.fetch(generation.provider_job_id)
-    except (NotFound, UnknownModel) as error:
-        raise DownloadGone(f"{label} does not know this job any more.") from error
-    if job.expired:
-        raise DownloadGone(f"{label} has removed the clip before it was fetched.")
-    if not job.result_url:
-        raise DownloadGone(f"{label} has no clip for this job.")
-    generation.result_url = job.result_url
-    Generation.objects.filter(pk=generation.pk, lease_token=token).update(result_url=job.result_url)
+    return stored
 
 
 def _render_again(generation: Generation, token: str) -> str:
@@ -227,38 +185,25 @@ def _render_again(generation: Generation, token: str) -> str:
     ):
         enqueue("render_previs", generation.pk)
         return "rendering it again: the file is gone"
-    _give_up(generation, token, "The rendered file is no longer there.")
-    return "failed: the rendered file is gone"
+    text = "The clip was rendered but could not be kept. The rendered file is no longer there."
+    return _give_up(generation, token, "render", text, None)
 
 
-def keep_media(generation: Generation, source: Path) -> dict[str, object]:
-    """Measure a clip, make its pictures, and keep all; return the columns they fill.
-
-    The source is moved away. Raises VideoUnreadable.
-    """
-    info = probe_video(source)
-    digest = sha256_of(source)
-    with ExitStack() as stack:
-        poster = stack.enter_context(scratch_file(".webp"))
-        strip = stack.enter_context(scratch_file(".webp"))
-        preview = stack.enter_context(scratch_file(".mp4"))
-        make_poster(source, poster)
-        make_strip(source, strip)
-        make_preview(source, preview)
-        names = {
-            "poster": keep(poster, poster_path(generation, "")),
-            "strip": keep(strip, strip_path(generation, "")),
-            "preview": keep(preview, preview_path(generation, "")),
-            "clip": keep(source, clip_path(generation, "")),
-        }
-    return names | {
-        "width": info.width,
-        "height": info.height,
-        "duration_ms": info.duration_ms,
-        "fps": info.fps,
-        "size_bytes": info.bytes,
-        "sha256": digest,
-    }
+def _watch_again(generation: Generation, token: str, error: StillRendering) -> str:
+    """Give a shot back to the sweep: it was given up, or called done, before its clip was there."""
+    now = timezone.now()
+    lifecycle.move(
+        generation.pk,
+        State.RUNNING,
+        old=State.STORING,
+        where=Q(lease_token=token),
+        reason=str(error),
+        deadline_at=now + TOTAL_DEADLINE,
+        next_poll_at=now + FIRST_POLL,
+        progress=0,
+        work_attempts=0,
+    )
+    return f"watched again: {error}"
 
 
 def _wait_for_room(pk: int, seconds: float, token: str = "") -> str:
@@ -284,26 +229,39 @@ def _wait_for_room(pk: int, seconds: float, token: str = "") -> str:
 
 def _try_later(generation: Generation, token: str, error: Exception) -> str:
     if generation.work_attempts >= MOST_ATTEMPTS:
-        _give_up(generation, token, str(error))
-        return f"failed: {error}"
+        return _stop_trying(generation, token, error)
     pause = BACKOFF_S[min(generation.work_attempts - 1, len(BACKOFF_S) - 1)]
-    pause = max(pause, int(getattr(error, "retry_after_s", None) or 0))
+    pause = max(pause, min(int(getattr(error, "retry_after_s", None) or 0), MAX_PAUSE_S))
     until = timezone.now() + timedelta(seconds=pause)
-    lifecycle.touch(
-        generation.pk,
-        waiting_text=f"The clip is rendered; fetching it failed: {error}"[:300],
-        next_poll_at=until,
-    )
+    text = f"The clip is rendered. Downloading it failed and is tried again by itself: {why_failed(error)}"
+    lifecycle.touch(generation.pk, waiting_text=text[:300], next_poll_at=until)
     release_work(generation.pk, token=token, until=until)
     return f"trying again in {pause} s: {error}"
 
 
-def _give_up(generation: Generation, token: str, why: str) -> None:
+def _stop_trying(generation: Generation, token: str, error: Exception) -> str:
+    """End the tries in a row; the clip is tried each hour from now on, for a day."""
+    next_try = next_late_try(generation)
+    text = undownloaded_text(generation.charged, why_failed(error), by_itself=next_try is not None)
+    return _give_up(generation, token, "media", text, next_try)
+
+
+def _lose(generation: Generation, token: str, lost: ClipLost) -> str:
+    """End a shot whose job failed: it was given up, or done without a clip, before that was told."""
+    generation.charged = lost.charged or generation.charged
+    return _give_up(generation, token, lost.code, str(lost), None)
+
+
+def _give_up(
+    generation: Generation, token: str, code: str, text: str, next_try: datetime | None
+) -> str:
     local = generation.result_url.startswith("file:")
     lifecycle.mark_failed(
         generation.pk,
-        code="render" if local else "media",
-        text=f"The clip was rendered but could not be kept. {why}",
-        charged=generation.charged or (Charged.NO if local else Charged.YES),
+        code=code,
+        text=text,
+        charged=generation.charged or (Charged.NO if local else Charged.UNKNOWN),
         token=token,
+        next_poll_at=next_try,
     )
+    return f"failed: {text}"

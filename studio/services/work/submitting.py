@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,59 +17,54 @@ from studio import lifecycle
 from studio.leases import kept_lease
 from studio.lifecycle import SENDING
 from studio.models import Generation, ProviderAccount
-from studio.models.generation import AT_PROVIDER_STATES, Charged, State
+from studio.models.generation import AT_PROVIDER_STATES, State
 from studio.operations.context import about
 from studio.providers.base import (
     AlreadySubmitted,
     AuthFailed,
     EndUnusable,
+    Job,
     JobEnd,
-    OutOfCredit,
     ProtocolError,
     Provider,
     ProviderError,
-    ProviderUnavailable,
-    RateLimited,
     Refused,
     ShotRequest,
     SubmitUncertain,
 )
 from studio.providers.catalog import ModelSpec, UnknownModel, get_spec
 from studio.queue import call_for, enqueue
-from studio.services import disk
-from studio.services.doors import clear_trouble, make_door, pause
-from studio.services.money.budgets import account_sent
+from studio.services import disk, holds
+from studio.services.doors import clear_trouble, make_door
+from studio.services.money.agreement import hold_dearer, hold_disallowed
+from studio.services.money.budgets import account_sent, month_name
 from studio.services.money.offers import pictures_reachable
-from studio.services.requests import Side, build_request, cut_end
+from studio.services.requests import Side, build_request, cut_end, describe_sent
+from studio.services.work.failed_sends import not_sent, refused, uncertain, unproven
 from studio.services.work.line import next_in_line, sendable, sends_left
 from studio.services.work.outcomes import FIRST_POLL, TOTAL_DEADLINE, record_submitted
 from studio.services.work.patience import write_patiently
+from studio.services.work.reconcile import belongs_to_another
 
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30
-UNAVAILABLE_PAUSE_S = 30
-RATE_PAUSE_S = 20
-PERSON_PAUSE_S = 300  # a person has to act first: pay, or mend the key
 LIMIT_PAUSE_S = 60
-RESEND_FIRST_S = 5
-# So many unclear shots in so short a time, and the next would only be one more to decide about.
-UNCLEAR_MOST = 3
-UNCLEAR_WITHIN = timedelta(minutes=5)
-UNCLEAR_PAUSE_S = 60
-FIRST_RECONCILE = timedelta(seconds=10)
 # Providers keep an idempotency key for 24 h; after that the same key buys again.
 KEY_LIFE = timedelta(hours=20)
 
 
-def submit_next(account_pk: int, *, only: Collection[int] | None = None) -> str:
+def submit_next(
+    account_pk: int, *, only: Collection[int] | None = None, despite_hold: bool = False
+) -> str:
     """Send the next shot waiting at this account, if the account has room. Safe to call twice.
 
-    With `only`, one of these: for a command that works alone, and for itself.
+    With `only`, one of these: for a command that works alone, and for itself. `despite_hold`: one
+    shot tries whether a held account can pay again.
     """
     if disk.is_short():
         return _wait_for_room(account_pk, only)
-    claimed = _claim_next(account_pk, only)
+    claimed = _claim_next(account_pk, only, despite_hold)
     if claimed is None:
         return "skipped: nothing to send, or no room"
     pk, token = claimed
@@ -85,7 +80,7 @@ def submit_next(account_pk: int, *, only: Collection[int] | None = None) -> str:
     try:
         spec = get_spec(generation.provider, generation.model)
     except UnknownModel as error:
-        return _refused(generation, token, str(error))
+        return refused(generation, token, str(error))
     if spec.local:
         return _start_local(generation)
     lease = kept_lease(pk, token=token, state=State.SUBMITTING, seconds=LEASE_S)
@@ -108,32 +103,40 @@ def ask_for_next(account_pk: int) -> None:
         call_for("submit_next", account_pk)
 
 
-def _claim_next(account_pk: int, only: Collection[int] | None = None) -> tuple[int, str] | None:
+def _claim_next(
+    account_pk: int, only: Collection[int] | None, despite_hold: bool
+) -> tuple[int, str] | None:
     now = timezone.now()
     # Looked at before the account is locked: putting a long line in order takes its time, and on
     # SQLite the lock holds up every other writer.
-    if not _has_room(ProviderAccount.objects.get(pk=account_pk), now):
+    if not _has_room(ProviderAccount.objects.get(pk=account_pk), now, despite_hold):
         return None
-    ahead = next_in_line(account_pk, now, only=only)
+    # Those that cost more now, or may not be bought any more, are held here: below, several projects
+    # would be written in one transaction, in the order of the line, and two senders could wait for
+    # each other.
+    ahead = hold_dearer(hold_disallowed(next_in_line(account_pk, now, only=only)))
+    ahead = _within_month(account_pk, ahead, now)
     if not ahead:
         return None
     with transaction.atomic():
         # The account's row is the lock: two workers cannot both take its last free place.
         account = ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_pk)
-        if not _has_room(account, now):
+        if not _has_room(account, now, despite_hold):
             return None
         for pk in ahead:
             if not _affordable(account, pk):
-                return None
+                continue  # somebody else's shot took what was left: the next time it is put off
             token = lifecycle.claim_submit(pk, seconds=LEASE_S)
             if token is not None:
                 return pk, token
     return None
 
 
-def _has_room(account: ProviderAccount, now: datetime) -> bool:
+def _has_room(account: ProviderAccount, now: datetime, despite_hold: bool) -> bool:
     """Whether another shot may be sent to this account now."""
     if not account.enabled or (account.paused_until and account.paused_until > now):
+        return False
+    if account.hold_reason and not despite_hold:
         return False
     there = Generation.objects.filter(account=account, state__in=AT_PROVIDER_STATES)
     if there.count() >= account.concurrent_limit:
@@ -146,8 +149,27 @@ def _has_room(account: ProviderAccount, now: datetime) -> bool:
     return sends_left(account.pk, account.provider, now) > 0
 
 
+def _within_month(account_pk: int, pks: Sequence[int], now: datetime) -> list[int]:
+    """Put off those of these shots that the account's month cannot pay. Returns the others, in order.
+
+    Cheaper ones behind them may fit. Call outside a transaction: each writes its project's row.
+    """
+    account = ProviderAccount.objects.get(pk=account_pk)
+    rest = []
+    for pk in pks:
+        if _affordable(account, pk):
+            rest.append(pk)
+            continue
+        text = (
+            f"It would go over this account’s limit for {month_name()}. Nothing was charged. "
+            "It is sent once an admin raises the limit, or next month."
+        )
+        lifecycle.put_off(pk, until=now + timedelta(seconds=LIMIT_PAUSE_S), waiting_text=text)
+    return rest
+
+
 def _affordable(account: ProviderAccount, pk: int) -> bool:
-    """Whether this shot keeps the account within its month. The caller holds the account's row."""
+    """Whether this shot keeps the account within its month. Exact while the account's row is held."""
     if account.monthly_limit_microusd is None:
         return True
     month = account_sent(account)
@@ -155,11 +177,7 @@ def _affordable(account: ProviderAccount, pk: int) -> bool:
     again = Generation.objects.filter(pk=pk).values_list("submitted_at", "estimated_microusd")
     sent_at, estimate = again.get()
     # One that is sent again is counted already.
-    if sent_at is not None or month.spent + (estimate or 0) <= month.limit:
-        return True
-    text = f"This account has reached its limit for {month.month}. An admin can raise it."
-    pause(account, seconds=LIMIT_PAUSE_S, trouble=text)
-    return False
+    return sent_at is not None or month.spent + (estimate or 0) <= month.limit
 
 
 def _start_local(generation: Generation) -> str:
@@ -183,16 +201,16 @@ def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
     sent_at = generation.submitted_at or timezone.now()
     if left_before and (not spec.idempotent or timezone.now() - sent_at > KEY_LIFE):
         error = SubmitUncertain("It was sent before, too long ago to send it again by itself.")
-        return _uncertain(generation, spec, token, error, again=False)
+        return uncertain(generation, spec, token, error, again=False)
     try:
         door = make_door(generation.account, spec.dialect)
     except (ImproperlyConfigured, ValueError) as error:
-        return _not_sent(generation, spec, token, AuthFailed(str(error)))
+        return not_sent(generation, spec, token, AuthFailed(str(error)))
     with closing(door) as provider:
         try:
             request = build_request(generation, provider, spec)
         except ProviderError as error:
-            return _not_sent(generation, spec, token, error)
+            return not_sent(generation, spec, token, error)
         except (OSError, ValueError) as error:
             if disk.ran_out(error) or disk.is_short():
                 lifecycle.return_to_queue(
@@ -207,10 +225,15 @@ def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
             # A still or a clip that cannot be read stays so: trying again would never end.
             logger.warning("clip %s cannot be prepared: %s", generation.code, error)
             why = "Its start or end frame cannot be read."
-            return _not_sent(generation, spec, token, Refused(why, detail=str(error)))
+            refusal = Refused(why, detail=str(error), code="image")
+            return not_sent(generation, spec, token, refusal)
+        sent = describe_sent(request, generation, spec, at=timezone.now())
         # From here on a crash may have bought something; before it, nothing can have.
-        if not lifecycle.mark_sending(generation.pk, token=token, seconds=LEASE_S):
+        if not lifecycle.mark_sending(
+            generation.pk, token=token, seconds=LEASE_S, sent_request=sent
+        ):
             return "stopped: taken by another worker"
+        generation.sent_request = sent
         return _post(generation, spec, token, provider, request)
 
 
@@ -232,25 +255,53 @@ def _post(
 ) -> str:
     try:
         job = provider.submit(request)
-    except EndUnusable as error:
-        return _frame_instead(generation, spec, token, request, error)
-    except AlreadySubmitted as error:
-        return _uncertain(generation, spec, token, error, again=False)
-    except (SubmitUncertain, ProtocolError) as error:
-        return _uncertain(generation, spec, token, error, again=spec.idempotent)
     except ProviderError as error:
-        return _not_sent(generation, spec, token, error)
+        # An answer that is not kept would leave a person to ask whether it was bought.
+        what = f"clip {generation.code} was answered: {error.message}"
+        return write_patiently(
+            partial(_record_error, generation, spec, token, request, error), what
+        )
     try:
         # Nobody else knows its id. In the log at least: a person can enter it on the card.
         where = f"clip {generation.code} is at {generation.provider} as {job.id}"
-        recorded = write_patiently(partial(record_submitted, generation, job), where)
+        recorded = write_patiently(partial(_record_job, generation, job), where)
     except IntegrityError:
         # Two like shots: the search for another one took this job to be its own.
         trouble = SubmitUncertain(f"{spec.provider_label} answered with another shot's job.")
-        return _uncertain(generation, spec, token, trouble, again=False)
+        return uncertain(generation, spec, token, trouble, again=False)
     clear_trouble(generation.account)
+    holds.note_taken(generation)
     logger.info(where)
     return f"sent: {job.id}" if recorded else "sent, and recorded by somebody else"
+
+
+def _record_job(generation: Generation, job: Job) -> bool:
+    """Record a submit's answer. Raises IntegrityError when another shot of the provider has this job.
+
+    The database refuses that within one account; two accounts may hold the same key.
+    """
+    if belongs_to_another(generation, job.id):
+        raise IntegrityError(f"{job.id} is another shot's job")
+    return record_submitted(generation, job)
+
+
+def _record_error(
+    generation: Generation,
+    spec: ModelSpec,
+    token: str,
+    request: ShotRequest,
+    error: ProviderError,
+) -> str:
+    """Record what an answer without a job means for the shot. Harmless when it is done twice."""
+    if isinstance(error, EndUnusable):
+        return _frame_instead(generation, spec, token, request, error)
+    if isinstance(error, AlreadySubmitted):
+        return uncertain(generation, spec, token, error, again=False)
+    if isinstance(error, SubmitUncertain | ProtocolError):
+        return uncertain(generation, spec, token, error, again=spec.idempotent)
+    if isinstance(error, Refused) and error.unproven:
+        return unproven(generation, spec, token, error)
+    return not_sent(generation, spec, token, error)
 
 
 def _frame_instead(
@@ -261,102 +312,15 @@ def _frame_instead(
     by_id = [side for side in ends if isinstance(getattr(request, side), JobEnd)]
     sides = [side for side in by_id if side in error.fields] or by_id
     if not sides or (spec.needs_public_url and not pictures_reachable()):
-        return _not_sent(generation, spec, token, error)
+        return not_sent(generation, spec, token, error)
     try:
         for side in sides:
             cut_end(generation, side)
     except (OSError, ValueError) as trouble:
         why = f"{error.message} The frame could not be used: {trouble}"
-        return _not_sent(generation, spec, token, Refused(why, detail=error.detail))
+        return not_sent(generation, spec, token, Refused(why, detail=error.detail))
     lifecycle.return_to_queue(
         generation.pk, reason="its id is not accepted; its frame is sent instead", token=token
     )
     call_for("submit_next", generation.account_id)
     return f"waiting: {error.message}"
-
-
-def _not_sent(generation: Generation, spec: ModelSpec, token: str, error: ProviderError) -> str:
-    """This try bought nothing: wait and try again where that can help, else end with the reason."""
-    left_before = generation.raw_status == SENDING
-    if isinstance(error, ProviderUnavailable):
-        limited = isinstance(error, RateLimited)
-        wait = error.retry_after_s or (RATE_PAUSE_S if limited else UNAVAILABLE_PAUSE_S)
-        what = "is busy" if limited else "isn’t answering"
-        text = (
-            f"{spec.provider_label} {what}. Your shot is safe. We’ll try again in {wait:.0f} s, "
-            "or you can choose another provider."
-        )
-        pause(generation.account, seconds=wait, trouble=text)
-        lifecycle.return_to_queue(
-            generation.pk,
-            reason=error.message,
-            waiting_text=text,
-            token=token,
-            may_have_left=left_before,
-        )
-        return f"waiting: {error.message}"
-    if isinstance(error, OutOfCredit | AuthFailed):
-        # The next in line would meet the same; a person has to act first.
-        pause(generation.account, seconds=PERSON_PAUSE_S, trouble=error.message)
-    if isinstance(error, OutOfCredit):
-        enqueue("refresh_balance", generation.account_id)
-    if left_before:
-        # An earlier try may have arrived, and may be why there is no credit for this one.
-        return _uncertain(generation, spec, token, error, again=False)
-    code = {OutOfCredit: "credit", AuthFailed: "key"}.get(type(error), "refused")
-    return _refused(generation, token, error.message, code=code, detail=error.detail)
-
-
-def _refused(
-    generation: Generation, token: str, why: str, *, code: str = "refused", detail: str = ""
-) -> str:
-    ended = lifecycle.mark_failed(
-        generation.pk, code=code, text=why, charged=Charged.NO, token=token,
-        raw_answer={"error": detail[:2000]},
-    )  # fmt: skip
-    if ended:
-        enqueue("fail_over", generation.pk)
-        call_for("submit_next", generation.account_id)
-    return f"failed: {why}"
-
-
-def _uncertain(
-    generation: Generation, spec: ModelSpec, token: str, error: ProviderError, *, again: bool
-) -> str:
-    generation.refresh_from_db(fields=["attempts"])
-    if again and generation.attempts < lifecycle.MOST_SAME_KEY:
-        # The same key again cannot buy twice: the provider answers with the first job.
-        wait = min(RESEND_FIRST_S * 2 ** (generation.attempts - 1), 60)
-        lifecycle.return_to_queue(
-            generation.pk,
-            reason=error.message,
-            waiting_text=f"{spec.provider_label} did not confirm. Asking again with the same "
-            "order number.",
-            token=token,
-            may_have_left=True,
-            not_before=timezone.now() + timedelta(seconds=wait),
-        )
-        call_for("submit_next", generation.account_id)
-        return f"waiting: {error.message}"
-    lifecycle.mark_uncertain(
-        generation.pk,
-        token=token,
-        reason=error.message,
-        text=f"{spec.provider_label} did not confirm this shot. It may be rendering and may be "
-        "charged. Nothing is sent again by itself.",
-        next_poll_at=timezone.now() + FIRST_RECONCILE,
-        raw_answer={"error": error.detail[:2000]},
-    )
-    recent = Generation.objects.filter(
-        account=generation.account_id,
-        state=State.UNCERTAIN,
-        submitted_at__gt=timezone.now() - UNCLEAR_WITHIN,
-    )
-    if recent.count() >= UNCLEAR_MOST:
-        trouble = (
-            f"{spec.provider_label} takes shots and does not confirm them. Nothing more is sent "
-            f"there for {UNCLEAR_PAUSE_S:.0f} s."
-        )
-        pause(generation.account, seconds=UNCLEAR_PAUSE_S, trouble=trouble)
-    call_for("submit_next", generation.account_id)
-    return f"uncertain: {error.message}"
