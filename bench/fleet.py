@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -38,9 +39,33 @@ class Cluster:
                 total += sum(int(field) for field in fields[11:15])
         return total / TICKS_PER_S
 
+    def kill_worker(self, chance: random.Random) -> bool:
+        """SIGKILL one of its workers; False when there is none just now."""
+        families = process_families()
+        sentinels = families.get(self._process.pid, [])
+        workers = [pid for sentinel in sentinels for pid in families.get(sentinel, [])]
+        try:
+            os.kill(chance.choice(workers), signal.SIGKILL)
+        except (IndexError, ProcessLookupError):
+            return False
+        return True
+
     def stop(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
+
+
+def process_families() -> dict[int, list[int]]:
+    """Return the children of every process of the machine."""
+    found: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            found.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    return found
 
 
 def quiet() -> None:

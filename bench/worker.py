@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 
 import django
+
+from studio.launcher.lifeline import die_with
 
 
 def note_time(path: str) -> None:
@@ -20,6 +23,7 @@ def leave_stored(*args: object) -> str:
 
 
 def main() -> None:
+    die_with(os.getppid())  # a measurement that is killed leaves no workers behind
     django.setup()
     from django.core.management import call_command
 

@@ -281,6 +281,22 @@ def test_a_data_folder_that_is_a_file_is_one_sentence(tmp_path):
     assert "STUDIO_DATA_DIR" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["secret_key", "studio.lock", "static"])
+def test_something_unusable_in_the_data_folder_is_one_sentence(tmp_path, name):
+    """As after a start by root: what is there belongs to somebody else."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    if name == "static":
+        (folder / name).write_text("not a folder")
+    else:
+        (folder / name).mkdir()
+    done = run_manage("studio", "--port", str(free_port()), environment=studio_environment(folder))
+    assert done.returncode == 1
+    assert f"{folder / name}" in done.stderr.splitlines()[-1], done.stderr
+    assert re.search("belong to the user (who starts|that runs) the studio", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_database_that_does_not_answer_is_one_sentence(tmp_path):
     environment = studio_environment(
         tmp_path / "data", DATABASE_URL=f"postgres://nobody@127.0.0.1:{free_port()}/none"

@@ -18,6 +18,8 @@ from studio.media.serve import (
     ranged_file_response,
 )
 
+# Closing a response ends a request for Django: it looks at the connection that is open, if any.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 BODY = bytes(range(256)) * 16
 MTIME = 1_760_000_000
 

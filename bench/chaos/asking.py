@@ -97,5 +97,10 @@ class Asking:
             self.looks[said] += 1
 
 
+def _csrf_token(client: httpx.Client) -> str:
+    found = (value for name, value in client.cookies.items() if "csrf" in name)
+    return next(found, "")
+
+
 def _token(client: httpx.Client) -> dict[str, str]:
-    return {"csrfmiddlewaretoken": client.cookies.get("csrftoken", "")}
+    return {"csrfmiddlewaretoken": _csrf_token(client)}

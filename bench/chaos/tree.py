@@ -11,23 +11,9 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from bench.fleet import ROOT
+from bench.fleet import ROOT, process_families
 
 WEB_WORKERS = 2
-Family = dict[int, list[int]]
-
-
-def _families() -> Family:
-    """Return the children of every process of the machine."""
-    found: Family = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            found.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    return found
 
 
 def _is(pid: int, word: str) -> bool:
@@ -65,7 +51,7 @@ class Tree:
 
     def places(self) -> dict[str, list[int]]:
         """Return the pids by what they are; an empty list where nobody is just now."""
-        families = _families()
+        families = process_families()
         children = families.get(self._process.pid, [])
         web = [pid for pid in children if _is(pid, "gunicorn")]
         work = [pid for pid in children if _is(pid, "qcluster")]

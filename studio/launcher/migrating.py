@@ -7,14 +7,23 @@ not the people.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from psycopg.errors import LockNotAvailable
 
+from studio.services.errors import StudioError
+from studio.services.exchange.kept_backups import save_before_migrating
+from studio.services.exchange.schema_state import applied_migrations, unknown_migrations
+
+logger = logging.getLogger(__name__)
+
+NEWER_TABLES_FIX = "Start the newer version, or restore a backup made before the upgrade."
 ONE_AT_A_TIME = 0x5261_7953  # any number of our own, for PostgreSQL's advisory lock
 LOCK_WITHIN = "3s"
 PAUSE_S = 2.0
@@ -22,11 +31,17 @@ TRIES = 30
 
 
 def migrate() -> None:
-    """Apply what is to be applied. Raises DatabaseError."""
+    """Save the rows of a database with people in it, and apply what is to be applied.
+
+    Raises DatabaseError, and CommandError for a database of a newer version or a backup that failed.
+    """
+    refuse_newer_tables()
     if connection.vendor != "postgresql":
+        _save()
         call_command("migrate", verbosity=0, interactive=False)
         return
     with _alone():
+        _save()
         for left in reversed(range(TRIES)):
             try:
                 call_command("migrate", verbosity=0, interactive=False)
@@ -35,6 +50,43 @@ def migrate() -> None:
                 if not isinstance(error.__cause__, LockNotAvailable) or not left:
                     raise
                 time.sleep(PAUSE_S)
+
+
+def refuse_newer_tables() -> None:
+    """Raise CommandError when a newer version of the studio has changed the tables."""
+    if problem := newer_tables():
+        raise CommandError(f"{problem} {NEWER_TABLES_FIX} Nothing was changed.")
+
+
+def warn_of_newer_tables() -> None:
+    """Log that a newer version has changed the tables.
+
+    During an upgrade a worker of the version before may start beside them; at any other time
+    somebody has to know.
+    """
+    with suppress(DatabaseError):  # it does not answer yet: the worker waits for it by itself
+        if problem := newer_tables():
+            logger.warning(
+                "%s During an upgrade that is as it should be. %s", problem, NEWER_TABLES_FIX
+            )
+
+
+def newer_tables() -> str:
+    """Return a sentence when a newer version of the studio has changed the tables, else nothing."""
+    newer = unknown_migrations(applied_migrations(), of=["studio"])
+    if not newer:
+        return ""
+    return f"The database is of a newer Ray Studio: this version does not know {newer[0]}."
+
+
+def _save() -> None:
+    executor = MigrationExecutor(connection)
+    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return
+    try:
+        save_before_migrating()
+    except StudioError as error:
+        raise CommandError(error.message) from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import time
 from pathlib import Path
 
 from django.conf import settings
@@ -12,11 +13,15 @@ from django.contrib.staticfiles.finders import get_finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
+from studio.launcher.lock import share_data_folder
 from studio.launcher.migrating import migrate
 from studio.services.accounts import ensure_accounts
+from studio.services.exchange.restored_media import clear_up_after_restore
 from studio.services.work.schedules import ensure_schedules
+
+ASK_AGAIN_S = 2.0
 
 
 def prepare_database() -> None:
@@ -25,9 +30,11 @@ def prepare_database() -> None:
     Raises CommandError with one sentence when the database cannot be used.
     """
     try:
-        migrate()
-        ensure_accounts()
-        ensure_schedules()
+        with share_data_folder(settings.DATA_DIR):
+            migrate()
+            clear_up_after_restore()
+            ensure_accounts()
+            ensure_schedules()
     except DatabaseError as error:
         raise CommandError(
             f"The database cannot be used: {' '.join(str(error).split())}. "
@@ -36,6 +43,24 @@ def prepare_database() -> None:
     finally:
         # The launcher only waits from here on; it must not hold the database open.
         connections.close_all()
+
+
+def wait_for_database(seconds: float) -> None:
+    """Return once the database answers, or when the time is up: then whoever asks it says why not.
+
+    After a power cut the studio's machine may be up before its database is.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(ASK_AGAIN_S, left))
+        else:
+            return
 
 
 def collect_static() -> bool:
