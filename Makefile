@@ -10,12 +10,17 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-development
 AUDIT := $(VENV)/audit
+LOCKING := $(VENV)/locking
 # The second run of the tests; each is used where something answers at it.
 TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/8
 export TEST_DATABASE_URL TEST_REDIS_URL
 
-.PHONY: help run test fuzz lint bench emulator audit clean
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE := $(LOCKING)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK)
+
+.PHONY: help run test fuzz lint bench emulator audit lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +29,7 @@ help:
 	@echo 'make fuzz       send hostile requests everywhere, FUZZ=20 times as many as the tests do'
 	@echo 'make lint       check style, types, templates and migrations'
 	@echo 'make audit      look for known vulnerabilities in what is installed'
+	@echo 'make lock       write the versions and hashes to install anew, from requirements.txt and requirements-dev.txt'
 	@echo 'make bench      print every measurement; make bench-NAME prints that of bench/bench_NAME.py'
 	@echo 'make emulator   start a stand-in for the paid providers'
 	@echo 'make clean      remove the virtual environment and caches; the data in var/ stays'
@@ -49,6 +55,13 @@ lint: $(DEVELOPMENT)
 audit: $(DEVELOPMENT) $(AUDIT)/.installed
 	@$(BIN)/python -m tests.audit $(AUDIT)/bin/pip-audit
 
+# For every system and every Python the studio runs on; without the address of any index. What is
+# locked already stays at its version, but for what its requirements rule out (LOCK=--upgrade).
+lock: $(LOCKING)/.installed
+	$(COMPILE) requirements.txt --output-file requirements-lock.txt
+	$(COMPILE) requirements-dev.txt --constraints requirements-lock.txt --output-file requirements-dev-lock.txt
+	$(COMPILE) .ci/requirements-audit.txt --output-file .ci/requirements-audit-lock.txt
+
 bench: $(patsubst bench/bench_%.py,bench-%,$(sort $(wildcard bench/bench_*.py)))
 
 bench-%: $(DEVELOPMENT)
@@ -61,20 +74,25 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp is newer than its requirements once they are installed.
-$(RUNTIME): requirements.txt | $(BIN)/python
+# A stamp is newer than its lock file once that is installed.
+$(RUNTIME): requirements-lock.txt | $(BIN)/python
 	@echo 'Installing the dependencies; this takes about a minute, once.'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python $(INSTALL) -r requirements-lock.txt
 	@touch $@
 
-$(DEVELOPMENT): requirements-dev.txt requirements.txt | $(BIN)/python
+$(DEVELOPMENT): requirements-dev-lock.txt requirements-lock.txt | $(BIN)/python
 	@echo 'Installing the dependencies and the development tools; this takes a minute or two, once.'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python $(INSTALL) -r requirements-dev-lock.txt
 	@touch $@ $(RUNTIME)
 
-$(AUDIT)/.installed: .ci/requirements-audit.txt | $(BIN)/python
+$(AUDIT)/.installed: .ci/requirements-audit-lock.txt | $(BIN)/python
 	@$(BIN)/python -m venv $(AUDIT)
-	@if $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/requirements-audit.txt; then touch $@; fi
+	@if $(AUDIT)/bin/python $(INSTALL) -r .ci/requirements-audit-lock.txt; then touch $@; fi
+
+$(LOCKING)/.installed: .ci/requirements-uv.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(LOCKING)
+	@$(LOCKING)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/requirements-uv.txt
+	@touch $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

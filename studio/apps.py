@@ -13,7 +13,7 @@ class StudioConfig(AppConfig):
     def ready(self) -> None:
         from studio import checks, receivers  # noqa: F401 (importing registers them)
         from studio.operations import reports, tasks  # noqa: F401 (importing registers its receivers)
-        from studio.search import migrating  # noqa: F401 (importing registers it)
+        from studio.search import looking_through, migrating  # noqa: F401 (importing registers them)
 
         reports.begin()
 

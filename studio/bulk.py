@@ -1,4 +1,4 @@
-"""Many rows of one table, each with values of its own, written in one go."""
+"""Many rows of one table written in one go: each with values of its own, or all in a fixed order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 
 def update_rows(model: type[models.Model], rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
@@ -32,6 +32,19 @@ def update_rows(model: type[models.Model], rows: Sequence[tuple[int, Mapping[str
                 f"UPDATE {quote(meta.db_table)} SET {settings} WHERE {quote(str(meta.pk.column))} = %s",  # noqa: S608 (names of our own columns)
                 parameters,
             )
+
+
+def update_in_order(rows: models.QuerySet[Any], **columns: Any) -> int:
+    """Update several rows, locked by their keys' order first. Returns how many.
+
+    PostgreSQL locks the rows of an UPDATE as it comes upon them: two that meet the same rows in
+    different orders would wait for each other in a ring.
+    """
+    with transaction.atomic():
+        locked = rows.select_for_update(no_key=True).order_by("pk")
+        pks = list(locked.values_list("pk", flat=True))
+        changed: int = rows.model._default_manager.filter(pk__in=pks).update(**columns)
+        return changed
 
 
 def update_alike(model: type[models.Model], rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:

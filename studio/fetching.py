@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import random
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,15 +24,16 @@ from studio.providers.base import (
     ProtocolError,
     Provider,
     ProviderError,
-    ProviderUnavailable,
     Refused,
 )
+from studio.providers.catalog import PROVIDER_LABELS
 from studio.services.work.outcomes import Watched
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 64  # requests on the wire for one account
 BATCH = 100  # ids in one request, where a provider takes several
+MAX_SINGLE = 20  # ids left out of one such answer that are asked about one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Answer:
     row: Watched
     job: Job | None
     error: Exception | None = None
+    took_s: float = 0.0  # how long the answer, or its absence, took
 
 
 class Loop:
@@ -132,35 +136,54 @@ class Fetcher:
                 await self._fetch_many(rows)
 
     async def _fetch_one(self, row: Watched) -> None:
+        began = time.monotonic()
         try:
             with about(clip=row.code):
                 answer = Answer(row, await self._door.afetch(row.provider_job_id))
         except ProviderError as error:
-            answer = Answer(row, None, error)
+            answer = Answer(row, None, error, time.monotonic() - began)
         except Exception as error:
             logger.exception("polling %s failed", row.provider)
-            answer = Answer(row, None, ProviderUnavailable(str(error)))
+            answer = Answer(row, None, _unreadable(row, error), time.monotonic() - began)
         self._loop.deliver(answer)
 
     async def _fetch_many(self, rows: Sequence[Watched]) -> None:
-        jobs: Mapping[str, Job] = {}
-        error: Exception | None = None
+        began = time.monotonic()
         try:
             jobs = await self._door.afetch_many([row.provider_job_id for row in rows])
-        except (NotFound, Refused, ProtocolError):
+        except ProviderError as error:
+            if not isinstance(error, NotFound | Refused | ProtocolError):
+                for row in rows:
+                    self._loop.deliver(Answer(row, None, error, time.monotonic() - began))
+                return
             # One id it does not like spoils the whole answer; asked one by one, only its own.
-            for row in rows:
-                await self._fetch_one(row)
-            return
-        except ProviderError as trouble:
-            error = trouble
-        except Exception as trouble:
+            jobs, single = {}, list(rows)
+        except Exception:
             logger.exception("polling %s failed", rows[0].provider)
-            error = ProviderUnavailable(str(trouble))
+            jobs, single = {}, list(rows)
+        else:
+            single = self._left_out(rows, jobs)
         for row in rows:
-            job = jobs.get(row.provider_job_id)
-            missing = error or NotFound("The provider left this job out of its answer.")
-            self._loop.deliver(Answer(row, job, None if job else missing))
+            if job := jobs.get(row.provider_job_id):
+                self._loop.deliver(Answer(row, job))
+        for row in single:
+            await self._fetch_one(row)
+
+    def _left_out(self, rows: Sequence[Watched], jobs: Mapping[str, Job]) -> list[Watched]:
+        """Return the rows to ask about one by one; of very many, the others wait for the next poll.
+
+        An answer without a job does not say that the provider does not know it.
+        """
+        missing = [row for row in rows if row.provider_job_id not in jobs]
+        random.shuffle(missing)
+        for row in missing[MAX_SINGLE:]:
+            self._loop.deliver(Answer(row, None))
+        return missing[:MAX_SINGLE]
+
+
+def _unreadable(row: Watched, error: Exception) -> ProtocolError:
+    label = PROVIDER_LABELS.get(row.provider, row.provider)
+    return ProtocolError(f"{label} sent an answer that cannot be read.", detail=str(error))
 
 
 @contextmanager

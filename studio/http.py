@@ -14,6 +14,7 @@ from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_http_methods  # noqa: TID251
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -25,19 +26,32 @@ MAX_PK = 2**63 - 1  # what a database keeps as a key
 
 
 class StudioRequest(HttpRequest):
-    """A request behind sign-in. `membership` is set by the access helpers below."""
+    """A request behind sign-in. `membership` is set by the access helpers below, `held_place` by the
+    middleware that holds requests to the rule of their address."""
 
     user: User
     htmx: HtmxDetails
     membership: Membership
+    held_place: str
 
-
-# What somebody may reach who still has to turn two-factor sign-in on.
-WITHOUT_TWO_FACTOR = frozenset(
-    {"account", "change-password", "two-factor", "end-session", "end-other-sessions"}
-)
 
 View = Callable[Concatenate[StudioRequest, P], HttpResponseBase]
+
+
+SAFE_METHODS = ("GET", "HEAD")
+# Every view that answers GET answers HEAD too, as Django's require_safe has it; ruff refuses
+# require_GET and require_http_methods elsewhere (pyproject.toml).
+require_safe_or_post = require_http_methods([*SAFE_METHODS, "POST"])
+
+
+def is_safe(request: HttpRequest) -> bool:
+    """Whether the request only asks for a page: GET, or HEAD for its headers alone."""
+    return request.method in SAFE_METHODS
+
+
+def is_shown(request: HttpRequest) -> bool:
+    """Whether somebody sees the answer. HEAD shows nothing, so it marks nothing read and counts no visit."""
+    return request.method != "HEAD"
 
 
 def wants_partial(request: StudioRequest) -> bool:
@@ -54,21 +68,19 @@ def signed_in(view: View[P]) -> Callable[..., HttpResponseBase]:
     def inner(request: StudioRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         # Typed as signed in already, for every view behind this door.
         if bool(request.user.is_authenticated):
-            if two_factor.holds_back(request) and not _leads_to_two_factor(request):
-                return ask_for_two_factor(request)
             return view(request, *args, **kwargs)
-        if request.htmx:
-            back = _page_of(request.htmx)
-            return HttpResponseClientRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
-        back = request.get_full_path() if request.method == "GET" else "/"
-        return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
+        return ask_to_sign_in(request)
 
     return inner
 
 
-def _leads_to_two_factor(request: HttpRequest) -> bool:
-    match = request.resolver_match
-    return match is not None and match.url_name in WITHOUT_TWO_FACTOR
+def ask_to_sign_in(request: StudioRequest) -> HttpResponseBase:
+    """Send a stranger to the sign-in page, and from there back to the page they asked for."""
+    if request.htmx:
+        back = _page_of(request.htmx)
+        return HttpResponseClientRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
+    back = request.get_full_path() if is_safe(request) else "/"
+    return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
 
 
 def ask_for_two_factor(request: HttpRequest) -> HttpResponseBase:

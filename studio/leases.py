@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from studio.bulk import update_in_order
 from studio.models import Generation, Project, ProviderAccount
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,8 @@ def free_leases_of_the_dead() -> int:
         token for token in held.values_list("sweep_token", flat=True).distinct()
         if not _lives(token.split("-")[1])
     ]  # fmt: skip
-    return held.filter(sweep_token__in=dead).update(sweep_until=timezone.now()) if dead else 0
+    theirs = held.filter(sweep_token__in=dead)
+    return update_in_order(theirs, sweep_until=timezone.now()) if dead else 0
 
 
 def _machine() -> str:

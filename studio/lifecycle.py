@@ -2,7 +2,7 @@
 
     queued ──> submitting ──> running ──> storing ──> succeeded
       │ │        │  │  │        │  │         │
-      │ │        │  │  │        │  │         └─> failed      media could not be fetched or read
+      │ │        │  │  │        │  │         └─> failed      media could not be downloaded or read
       │ │        │  │  │        │  └─> failed | stalled      stalled: deadline passed, polls slow down
       │ │        │  │  │        └─> cancelled                a local render, stopped by a person
       │ │        │  │  └─> uncertain                         it left, no answer came; a person decides
@@ -10,10 +10,10 @@
       │ │        └─> storing                                 the submit's answer was already the end
       │ └─> failed | uncertain                               cannot be sent | stopped; a try may be there
       └─> cancelled                                          before it was sent
-    storing ──> running                                      a local render whose file is gone
+    storing ──> running                                      a local render's file is gone | not done yet
     running | stalled | uncertain ──> abandoned              a person stops watching
     uncertain ──> queued | running                           a person says: send again | it arrived
-    failed | abandoned ──> storing                           "fetch again": the result exists after all
+    failed | abandoned ──> storing                           "download again": the result exists after all
 
 Every move is one UPDATE on the state it was read in, plus its event, in one transaction. A
 move that lost the race, or that the table does not allow, changes nothing and returns False.
@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, F, Q, Value
+from django.db.models import DateTimeField, F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -59,8 +59,15 @@ MOVES: dict[str, frozenset[str]] = {
     S.ABANDONED: frozenset({S.STORING}),
 }
 
+MAX_NUMBER = 2_000_000_000  # of a clip in its project; below what the column holds
+MAX_TAKE = 30_000  # of a shot; likewise
+
 # Columns that say what a generation costs: whoever writes them changes its sum in the ledger.
-BILL = frozenset({"charged", "actual_microusd", "estimated_microusd"})
+BILL = frozenset({"charged", "actual_microusd", "actual_credits", "estimated_microusd"})
+
+
+class NumbersUsedUp(Exception):
+    """A project whose next clip numbers, or a shot whose next takes, their column does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +85,17 @@ class Move:
 def create(generations: Sequence[Generation], *, actor: User, reason: str = "asked for") -> None:
     """Insert new generations as queued, with their events and numbers, in one transaction.
 
-    All must belong to one project. Raises IntegrityError when the request token was used before.
+    All must belong to one project. Raises IntegrityError when the request token was used before, and
+    NumbersUsedUp.
     """
     project_id = generations[0].project_id
     with transaction.atomic():
         version = Project.bump(project_id)
         number = Project.objects.values_list("next_number", flat=True).get(pk=project_id)
+        if number + len(generations) > MAX_NUMBER:
+            raise NumbersUsedUp
+        if any(generation.take > MAX_TAKE for generation in generations):
+            raise NumbersUsedUp
         Project.objects.filter(pk=project_id).update(next_number=number + len(generations))
         now = timezone.now()
         for offset, generation in enumerate(generations):
@@ -177,6 +189,8 @@ def _columns(wanted: Move, version: int, now: datetime) -> dict[str, Any]:
         "lease_token": "",
         "lease_until": None,
         "waiting_text": "",
+        "trouble": "",
+        "set_aside_at": None,
     } | wanted.changes
 
 
@@ -230,11 +244,18 @@ def claim_submit(pk: int, *, seconds: float = 90) -> str | None:
     return token if taken else None
 
 
-def mark_sending(pk: int, *, token: str, seconds: float = 90) -> bool:
-    """Note that the paid call leaves now. After a crash this tells "nothing left" from "who knows"."""
+def mark_sending(
+    pk: int, *, token: str, seconds: float = 90, sent_request: Mapping[str, Any] | None = None
+) -> bool:
+    """Note that the paid call leaves now, and what it asks for.
+
+    After a crash this tells "nothing left" from "who knows", and a lost job is looked for by it.
+    """
     rows = Generation.objects.filter(pk=pk, state=S.SUBMITTING, lease_token=token)
+    request = {} if sent_request is None else {"sent_request": dict(sent_request)}
     return (
         rows.update(
+            **request,
             raw_status=SENDING,
             attempts=F("attempts") + 1,
             lease_until=timezone.now() + timedelta(seconds=seconds),
@@ -411,7 +432,13 @@ def show_progress(rows: Sequence[tuple[int, int, int, str]]) -> None:
             [
                 (
                     pk,
-                    {"progress": min(percent, 99), "raw_status": word[:60], "version": versions[p]},
+                    {
+                        "progress": max(0, min(percent, 99)),
+                        "raw_status": word[:60],
+                        "trouble": "",
+                        "set_aside_at": None,
+                        "version": versions[p],
+                    },
                 )
                 for pk, p, percent, word in rows
                 if pk in still
@@ -419,20 +446,75 @@ def show_progress(rows: Sequence[tuple[int, int, int, str]]) -> None:
         )
 
 
+def set_trouble(rows: QuerySet[Generation], text: str) -> int:
+    """Write what is wrong with the provider's answers about these shots; empty: nothing any more.
+
+    Returns how many it changed. Their cards are drawn anew by the next poll of a gallery.
+    """
+    changed = 0
+    with transaction.atomic():
+        projects = rows.order_by("project_id").values_list("project_id", flat=True).distinct()
+        for project_id in list(projects):
+            columns = {"trouble": text[:300], "version": Project.bump(project_id)}
+            if not text:
+                columns["set_aside_at"] = None
+            changed += rows.filter(project_id=project_id).update(**columns)
+    return changed
+
+
 def touch(pk: int, **changes: Any) -> bool:
     """Change columns people see without a move (rating, title, archived); raises the version."""
+    return _touch(pk, None, changes)
+
+
+def release_held(pk: int) -> bool:
+    """Let a held shot go on, without the reason it was held for. False when it is not held now."""
+    return _touch(pk, Q(state=S.QUEUED, held=True), {"held": False, "waiting_text": ""})
+
+
+def put_off(pk: int, *, until: datetime, waiting_text: str) -> bool:
+    """Keep a queued shot from being sent until then, and say why. Its card is written only once."""
+    rows = Generation.objects.filter(pk=pk, state=S.QUEUED)
+    if rows.filter(waiting_text=waiting_text).update(next_poll_at=until):
+        return True
+    return _touch(pk, Q(state=S.QUEUED), {"waiting_text": waiting_text, "next_poll_at": until})
+
+
+def touch_uncertain(pk: int, **changes: Any) -> bool:
+    """As `touch`, only while the generation is uncertain."""
+    return _touch(pk, Q(state=S.UNCERTAIN), changes)
+
+
+def _touch(pk: int, where: Q | None, changes: Mapping[str, Any]) -> bool:
     if {"state", "version"} & changes.keys():
         raise ValueError("touch() does not write state or version.")
     with transaction.atomic():
-        project_id = Generation.objects.filter(pk=pk).values_list("project_id", flat=True).first()
+        rows = Generation.objects.filter(pk=pk)
+        if where is not None:
+            rows = rows.filter(where)
+        project_id = rows.values_list("project_id", flat=True).first()
         if project_id is None:
             return False
         version = Project.bump(project_id)
-        if not Generation.objects.filter(pk=pk).update(version=version, **changes):
+        if not rows.update(version=version, **changes):
             return False
         if BILL & changes.keys():
             ledger.settle([pk])
         return True
+
+
+def explain_wait(project_id: int, pks: Sequence[int], text: str) -> int:
+    """Write on waiting shots of one project why they wait. Returns how many still waited.
+
+    One that was held meanwhile keeps the reason of that.
+    """
+    with transaction.atomic():
+        version = Project.bump(project_id)
+        queued = Generation.objects.filter(pk__in=pks, project=project_id, state=S.QUEUED)
+        changed = queued.filter(held=False).update(version=version, waiting_text=text[:300])
+        if not changed:
+            transaction.set_rollback(True)
+    return changed
 
 
 def touch_rows(project_id: int, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> int:

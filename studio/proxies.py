@@ -29,3 +29,19 @@ def client_address(request: HttpRequest) -> str:
             continue
     # PostgreSQL takes nothing else for an address: it would be an error at every sign-in.
     return UNKNOWN_ADDRESS
+
+
+def network_of(address: str) -> str:
+    """Return what one line has at least: an IPv4 address, or the /64 network of an IPv6 address.
+
+    Limits count these: whoever has one IPv6 address has the other 2^64 of its network too.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return UNKNOWN_ADDRESS
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False).network_address)

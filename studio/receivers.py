@@ -18,7 +18,7 @@ from django.dispatch import receiver
 
 from studio import signals
 from studio.models import Chain, Membership, Notification
-from studio.services import sessions
+from studio.services import known_browsers, sessions
 from studio.services.money import warnings
 from studio.services.news import happenings
 
@@ -160,3 +160,4 @@ def forget_news(instance: Membership, **_: Any) -> None:
 @aside
 def note_sign_in(**said: Any) -> None:
     sessions.begin(said["request"], said["user"])
+    known_browsers.note(said["request"], said["user"])

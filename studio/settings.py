@@ -17,6 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from studio.cookie_names import named_for
+from studio.launcher.unusable import unusable_file
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -51,6 +54,11 @@ def kept_secret(path: Path) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ImproperlyConfigured(
+            f"The key file {path} cannot be read: {why}. It must belong to the user that runs the studio."
+        ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written whole, then linked into place: of two processes starting together one makes the
     # secret, the other reads it, and neither ever sees a part of it.
@@ -64,6 +72,13 @@ def kept_secret(path: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text().strip()
+
+
+def _own_secret(name: str) -> str:
+    try:
+        return kept_secret(DATA_DIR / name)
+    except OSError as error:
+        raise ImproperlyConfigured(unusable_file(error)) from error
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -81,9 +96,13 @@ def _database(url: str) -> dict[str, Any]:
 
 
 # ---- Where things are kept -------------------------------------------------------------
+# Sessions, keys, clips and backups are of the studio's own user: whatever any of its processes
+# creates, nobody else on the machine reads (launcher/private_files.py).
+os.umask(0o077)
 DATA_DIR = Path(env.str("STUDIO_DATA_DIR", default="") or BASE_DIR / "var").resolve()
 try:
     DATA_DIR.mkdir(parents=True, exist_ok=True)
+    (DATA_DIR / "tmp").mkdir(exist_ok=True)
     DATA_DIR_PROBLEM = "" if os.access(DATA_DIR, os.W_OK) else "it cannot be written to"
 except OSError as error:
     DATA_DIR_PROBLEM = error.strerror or str(error)
@@ -122,10 +141,10 @@ if not SECRET_KEY:
             "(STUDIO_PUBLIC_URL or STUDIO_HOSTS). Set SECRET_KEY to a long random text, "
             'for example the output of: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         )
-    SECRET_KEY = kept_secret(DATA_DIR / "secret_key")
+    SECRET_KEY = _own_secret("secret_key")
 
 # Newest first: the first key encrypts, every key decrypts. Kept apart from the database.
-ENCRYPTION_KEYS = _words("STUDIO_ENCRYPTION_KEY") or [kept_secret(DATA_DIR / "encryption_key")]
+ENCRYPTION_KEYS = _words("STUDIO_ENCRYPTION_KEY") or [_own_secret("encryption_key")]
 
 # ---- Application -----------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -150,19 +169,27 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "studio.operations.requests.RequestMiddleware",
+    "studio.middleware.HeadMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "studio.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "studio.cookie_names.CookieNamesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "studio.middleware.AddressRuleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "studio.middleware.CleanTextMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "studio.middleware.UnseenMessagesMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
+    "studio.sign_in.middleware.KnownBrowserMiddleware",
+    "studio.sign_in.middleware.TwoFactorMiddleware",
     "studio.middleware.SignedInMiddleware",
+    "studio.middleware.OptionsMiddleware",
     "studio.middleware.TroubleMiddleware",
 ]
 ROOT_URLCONF = "studio.urls"
@@ -291,6 +318,8 @@ elif STUDIO_STORAGE != "file":
     raise ImproperlyConfigured(
         f"STUDIO_STORAGE is {STUDIO_STORAGE!r}; it must be file or s3://bucket?endpoint=https://..."
     )
+# Keep the rows in DATA_DIR/backups before migrations change a database with people in it.
+BACKUP_BEFORE_MIGRATING = _switch("STUDIO_BACKUP_BEFORE_MIGRATING", default=True)
 STUDIO_ACCEL = env.str("STUDIO_ACCEL", default="")
 # Free space below which nothing new is begun (services/disk.py); 0 = never mind.
 DISK_LEAST_BYTES = _number("STUDIO_DISK_LEAST_MB", 1000) * 10**6
@@ -298,7 +327,11 @@ MEDIA_HOSTS = frozenset(_words("STUDIO_MEDIA_HOSTS"))
 WEBHOOK_HOSTS = frozenset(_words("STUDIO_WEBHOOK_HOSTS"))
 FILE_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
-FILE_UPLOAD_TEMP_DIR = None
+# Beside the media: an upload of any size has room there, and is moved into place, not copied.
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "tmp"
+# Stored and collected files, whatever the umask. The front server reads them as one of the group.
+FILE_UPLOAD_PERMISSIONS = 0o640 if STUDIO_ACCEL else 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o750 if STUDIO_ACCEL else 0o700
 FILE_UPLOAD_HANDLERS = [
     "studio.uploads.SignedInUploads",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
@@ -324,27 +357,33 @@ AUTHENTICATION_BACKENDS = [
 # Of new ones: who has a shorter one goes on signing in with it.
 PASSWORD_CHARS = 12
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("name", "email")},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": PASSWORD_CHARS},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "studio.passwords.PredictablePasswordValidator"},
 ]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "studio.reporting.SecretsFilter"
 CSRF_FAILURE_VIEW = "studio.views.operations.errors.csrf_failure"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
+# Of codes and of links' passwords. How many passwords of accounts are judged stands in
+# services/signing_in.py: axes writes the attempts down, for the control room, and locks nobody out.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCK_OUT_AT_FAILURE = False
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 PROXIES = _number("STUDIO_PROXIES", 0)
 AXES_CLIENT_IP_CALLABLE = "studio.proxies.client_address"
-AXES_LOCKOUT_CALLABLE = "studio.views.signing_in.account.locked_out"
 
 # Of allauth: the steps of a sign-in, codes of an authenticator app, OpenID Connect. Pages, names
 # and throttling are the studio's own (studio/sign_in/).
@@ -402,16 +441,30 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
-if BEHIND_TLS:
-    # The prefix: a browser takes them from this very host and by TLS only.
-    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    named_for(kind, SECRET_KEY, behind_tls=BEHIND_TLS) for kind in ("session", "csrf")
+)
 # Only a proxy knows whether a browser came by TLS; without one this would turn in circles.
 SECURE_SSL_REDIRECT = BEHIND_TLS and PROXIES > 0
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked from inside
-SILENCED_SYSTEM_CHECKS = ["security.W008"]  # studio.W002 says the same, and what to do
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # studio.W002 says the same, and what to do
+    # Whether HSTS is sent, and for whom, is STUDIO_HSTS's to say.
+    "security.W004",
+    "security.W005",
+    "security.W021",
+]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
-SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if BEHIND_TLS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+# How far "come by TLS only" (HSTS) reaches. Browsers hold a studio to it for a year, so by itself it
+# speaks for its own host: other services may stand under the same name without TLS.
+HSTS = env.str("STUDIO_HSTS", default="").lower() or "host"
+if HSTS not in {"off", "host", "subdomains", "preload"}:
+    raise ImproperlyConfigured(
+        f"STUDIO_HSTS is {HSTS!r}; it must be off, host, subdomains or preload."
+    )
+SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if BEHIND_TLS and HSTS != "off" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in {"subdomains", "preload"}
+SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -493,15 +546,32 @@ LOGGING = {
         "text": {"()": "studio.operations.logs.TextFormatter"},
         "json": {"()": "studio.operations.logs.JsonFormatter"},
     },
+    "filters": {
+        "not_later": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    # Of every package: a logger nobody names here has its lines dated and masked too.
+    "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "studio": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
         "studio.operations": {"level": _each},
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        # A wrong form (422) is an answer, not trouble; only 5xx are said.
-        "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
+        # A wrong form (422) is an answer, not trouble; only 5xx are said, and a 503 by whom it is about.
+        "django.request": {
+            "handlers": ["console"],
+            "level": "ERROR",
+            "propagate": False,
+            "filters": ["not_later"],
+        },
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "axes": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # Anybody can send any Host: it is refused (400), and no line of the log each.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # A request that waits for one of the threads is no trouble.
+        "waitress.queue": {"level": "ERROR"},
     },
 }
 

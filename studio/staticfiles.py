@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
@@ -17,3 +20,9 @@ class StudioStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: i
         "studio/js/*.js",
         CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1],
     )
+
+    def compress_files(self, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Compress, and let the front server read the result like the file it was made from."""
+        for name, compressed in super().compress_files(paths):
+            Path(self.path(compressed)).chmod(self.file_permissions_mode)
+            yield name, compressed

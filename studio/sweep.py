@@ -10,31 +10,45 @@ no-op. A lease names its machine and process: where that process is seen to have
 freed at once, so a killed sweep is replaced in a second or two; elsewhere it runs out.
 
 The event loop runs in a thread of its own; all database work stays in the task's thread.
+
+Every row is its own: what cannot be read or written of one sets that one aside (see
+services/work/isolation.py). Where an account, or one row, brings no readable answer, its cards say
+so within a minute, and stop saying so with the next good answer.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.db.models import Case, DurationField, Q, Value, When
 from django.utils import timezone
 
 from studio import lifecycle
+from studio.bulk import update_in_order
 from studio.fetching import Answer, Fetcher, Loop, running_loop
 from studio.leases import sweep_token
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import MOVING_STATES, Charged, State
-from studio.providers.base import AuthFailed, NotFound, ProviderUnavailable, RateLimited
+from studio.providers.base import (
+    AuthFailed,
+    Job,
+    NotFound,
+    ProviderUnavailable,
+    RateLimited,
+    WrongEndpoint,
+)
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 from studio.queue import enqueue
 from studio.services.doors import clear_trouble, make_door, pause
-from studio.services.work import balances, recovery
+from studio.services.work import balances, isolation, poll_trouble, recovery
 from studio.services.work.clock import follow_clock
 from studio.services.work.outcomes import (
     MEDIA_GRACE,
@@ -61,6 +75,10 @@ QUIET_AFTER = 3  # requests that fail in a row before an account is left alone f
 QUIET_MOST_S = 30
 AUTH_QUIET_S = 60  # a key that is not accepted mends itself seldom
 RECONCILE_EVERY_S = 30
+SILENT_S = 25  # nothing at all answered for so long, and the cards say it
+SAY_AFTER = timedelta(seconds=20)  # failing for so long, and the cards say it
+SAY_ROW_AFTER = 2  # answers about one shot that failed in a row, while others are answered
+ASK_SOON = timedelta(seconds=10)  # the next poll until it is known whether there is trouble
 # Age of a shot -> time to its next poll. Quick at first, calmer later, slow once stalled.
 PACES = ((timedelta(seconds=60), 5), (timedelta(minutes=3), 8))
 LATE_PACE_S = 15
@@ -68,17 +86,35 @@ STALLED_PACE_S = 60
 
 
 @dataclass
+class _Results:
+    """What the answers of one tick ask to be written."""
+
+    moves: list[lifecycle.Move] = field(default_factory=list)
+    alone: list[lifecycle.Move] = field(default_factory=list)  # of rows that are set aside
+    progress: list[isolation.Progress] = field(default_factory=list)
+    done_without: list[int] = field(default_factory=list)  # called done, and no clip yet
+    recovered: list[int] = field(default_factory=list)  # in trouble before, and answered now
+
+
+@dataclass
 class _Watch:
     """One swept account: its row, its fetchers by dialect, and when it may be asked again."""
 
     account: ProviderAccount
-    out: set[int] = field(default_factory=set)  # rows handed in and not answered
+    out: dict[int, float] = field(default_factory=dict)  # rows not answered, and since when
     quiet_until: float = 0.0
+    answered_at: float = 0.0  # when the last poll brought a good answer
+    failing_since: datetime | None = None  # no good answer since then
+    failed: Counter[int] = field(default_factory=Counter)  # answers in a row that failed, by row
+    failed_at: dict[int, tuple[float, datetime]] = field(default_factory=dict)  # the first of them
     failures: int = 0  # requests that failed, one after the other
     last_error: Exception | None = None
     fetchers: dict[str, Fetcher] = field(default_factory=dict)
     reconciled: float = 0.0
     charged: bool = False  # something was paid for in this slice
+
+    def __post_init__(self) -> None:
+        self.failing_since = self.account.polls_failing_since
 
     @property
     def ready(self) -> bool:
@@ -96,10 +132,18 @@ def run_slice(slice_s: float = SLICE_S, *, linger_s: float = LINGER_S) -> str:
     accounts = _take_leases(token)
     if not accounts:
         return "busy: another sweep is running"
+    swept = ProviderAccount.objects.filter(pk__in=[account.pk for account in accounts])
     try:
         recovery.tidy_scratch()
         with running_loop() as loop:
-            return _Slice(token, accounts, loop).run(slice_s, linger_s)
+            result = _Slice(token, accounts, loop).run(slice_s, linger_s)
+        update_in_order(swept, sweep_finished_at=timezone.now())
+        return result
+    except Exception:
+        # The next one begins at once, so without this nobody would see that none comes to its end.
+        with suppress(DatabaseError):
+            update_in_order(swept, sweep_failed_at=timezone.now())
+        raise
     finally:
         _drop_leases(token)
         # A shot made while this one was ending saw its leases and called nobody.
@@ -142,8 +186,10 @@ class _Slice:
                 if not passed:
                     passed, next_care = True, 0.0
         finally:
-            self._hear()
-            self._give_back()
+            try:
+                self._hear()
+            finally:
+                self._give_back()
             self._ask_balances()
 
     def _busy(self) -> bool:
@@ -152,7 +198,10 @@ class _Slice:
     def _leave(self) -> None:
         """Ask for a successor and let it take the leases; until it does, nothing stands still."""
         self._leaving = True
-        ProviderAccount.objects.filter(sweep_token=self._token).update(sweep_until=timezone.now())
+        for watch in self._watches.values():
+            poll_trouble.note_failing(watch.account, watch.failing_since)
+        ours = ProviderAccount.objects.filter(sweep_token=self._token)
+        update_in_order(ours, sweep_until=timezone.now())
         enqueue("sweep")
 
     def _care(self) -> bool:
@@ -165,7 +214,7 @@ class _Slice:
         ours = ProviderAccount.objects.filter(sweep_token=self._token)
         kept = set(ours.values_list("pk", flat=True))
         until = {} if self._leaving else {"sweep_until": now + timedelta(seconds=LEASE_S)}
-        ours.filter(pk__in=kept).update(swept_at=now, **until)
+        update_in_order(ours.filter(pk__in=kept), swept_at=now, **until)
         for pk in set(self._watches) - kept:
             del self._watches[pk]
         # Previs's account always exists, so whoever sweeps it does the studio-wide chores.
@@ -175,8 +224,24 @@ class _Slice:
             except Exception:
                 # One row that cannot be helped must not end the watch over all the others.
                 logger.exception("looking after stuck shots failed")
+        self._say_trouble()
         self._reconcile()
         return bool(self._watches)
+
+    def _say_trouble(self) -> None:
+        """Let the cards of shots sent meanwhile, or at an account that is silent, say the trouble."""
+        now = time.monotonic()
+        for watch in self._watches.values():
+            asked_at = min(watch.out.values(), default=now)
+            if max(asked_at, watch.answered_at) < now - SILENT_S:
+                silent = ProviderUnavailable("No answer.")
+                self._announce(watch, silent, timezone.now() - timedelta(seconds=now - asked_at))
+            elif watch.account.polls_trouble:
+                poll_trouble.say_of_new(watch.account)
+
+    def _announce(self, watch: _Watch, error: Exception, since: datetime) -> None:
+        watch.failing_since = min(watch.failing_since or since, since)
+        poll_trouble.announce(watch.account, error, watch.failing_since)
 
     def _reconcile(self) -> None:
         """Ask for the search for uncertain shots that are due; it takes long, so not here."""
@@ -201,8 +266,14 @@ class _Slice:
                 fetcher = watch.fetchers.get(dialect) or self._open(watch, dialect)
             except (ImproperlyConfigured, ValueError) as error:
                 self._quieten(watch, AUTH_QUIET_S, str(error))
+                self._announce(watch, AuthFailed(str(error)), timezone.now())
                 continue
-            watch.out.update(row.pk for row in rows)
+            except Exception:
+                # Whatever is wrong with one account, the others are watched.
+                logger.exception("no adapter for account %s", account_id)
+                self._quieten(watch, AUTH_QUIET_S, "")
+                continue
+            watch.out |= dict.fromkeys((row.pk for row in rows), time.monotonic())
             fetcher.fetch(rows, batched=batched)
 
     def _open(self, watch: _Watch, dialect: str) -> Fetcher:
@@ -211,39 +282,58 @@ class _Slice:
         return fetcher
 
     def _hear(self) -> None:
-        """Collect the answers that are in, and write what changed in one transaction."""
-        moves: list[lifecycle.Move] = []
-        progress: list[tuple[int, int, int, str]] = []
-        done_without: list[int] = []
+        """Collect the answers that are in, and write what changed, together where that is possible."""
+        results = _Results()
         for answer in self._loop.answers():
-            row, job = answer.row, answer.job
-            watch = self._watches.get(row.account_id)
-            if watch is not None:
-                watch.out.discard(row.pk)
-            if answer.error is not None:
-                move = self._trouble(watch, answer)
-            elif job is None:
-                continue
-            else:
-                if watch is not None and watch.failures:
-                    self._recovered(watch)
-                move = read_job(row, job)
-                if move is None and awaits_media(row, job):
-                    done_without.append(row.pk)
-                if move is None and note_progress(row, job):
-                    percent = row.progress if job.progress is None else job.progress
-                    progress.append((row.pk, row.project_id, percent, job.raw_status))
-            self._fetched += 1
-            if move is not None:
-                moves.append(move)
-        if moves:
-            self._made(moves, lifecycle.move_many(moves))
-        if done_without:
-            Generation.objects.filter(pk__in=done_without, state=State.RUNNING).update(
+            try:
+                self._read(answer, results)
+            except (OperationalError, InterfaceError):
+                raise  # the database is away: not this row's fault
+            except Exception:
+                logger.exception("the answer about clip %s could not be read", answer.row.code)
+                isolation.set_aside(answer.row.pk)
+        for moves in (results.moves, *([move] for move in results.alone)):
+            if moves:
+                self._made(moves, isolation.move_each(moves))
+        if results.done_without:
+            Generation.objects.filter(pk__in=results.done_without, state=State.RUNNING).update(
                 deadline_at=timezone.now() + MEDIA_GRACE
             )
-        if progress:
-            lifecycle.show_progress(progress)
+        isolation.show_progress_each(results.progress)
+        if results.recovered:
+            lifecycle.set_trouble(Generation.objects.filter(pk__in=results.recovered), "")
+
+    def _read(self, answer: Answer, results: _Results) -> None:
+        """Sort what one answer asks to be written into the results."""
+        row, job = answer.row, answer.job
+        watch = self._watches.get(row.account_id)
+        if watch is not None:
+            watch.out.pop(row.pk, None)
+        if answer.error is None and job is None:
+            return  # it was not asked after all
+        self._fetched += 1
+        if answer.error is not None:
+            move = self._trouble(watch, answer)
+            if row.trouble and isinstance(answer.error, NotFound):
+                results.recovered.append(row.pk)
+        else:
+            assert job is not None
+            if watch is not None:
+                self._answered(watch, row)
+            move = read_job(row, job)
+            if move is None:
+                self._goes_on(row, job, results)
+        if move is not None:
+            (results.alone if row.set_aside_at else results.moves).append(move)
+
+    def _goes_on(self, row: Watched, job: Job, results: _Results) -> None:
+        if awaits_media(row, job):
+            results.done_without.append(row.pk)
+        if note_progress(row, job):
+            percent = row.progress if job.progress is None else job.progress
+            results.progress.append((row.pk, row.project_id, percent, job.raw_status))
+        elif row.trouble or row.set_aside_at:
+            results.recovered.append(row.pk)
 
     def _made(self, moves: list[lifecycle.Move], moved: set[int]) -> None:
         follow_up(moves, moved)
@@ -263,31 +353,62 @@ class _Slice:
         if due:
             enqueue("refresh_balance", *due)
 
-    def _recovered(self, watch: _Watch) -> None:
-        if watch.failures >= QUIET_AFTER:
-            watch.account.refresh_from_db(fields=["paused_until", "trouble"])
-            clear_trouble(watch.account)
-        watch.failures = 0
+    def _answered(self, watch: _Watch, row: Watched) -> None:
+        """Note a good answer: whatever trouble the account was in is over."""
+        watch.answered_at = time.monotonic()
+        watch.failed.pop(row.pk, None)
+        watch.failed_at.pop(row.pk, None)
+        if watch.failures >= QUIET_AFTER or watch.account.polls_trouble:
+            watch.account.refresh_from_db(fields=["paused_until", "trouble", "polls_trouble"])
+            if poll_trouble.is_of_polls(watch.account):
+                clear_trouble(watch.account)
+            poll_trouble.clear(watch.account)
+        watch.failures, watch.failing_since = 0, None
 
     def _trouble(self, watch: _Watch | None, answer: Answer) -> lifecycle.Move | None:
         """A poll that failed buys nothing and loses nothing: ask again later, and say so on the cards."""
         error = answer.error
         if isinstance(error, NotFound):
+            if watch is not None:
+                self._answered(watch, answer.row)
             return _unknown_there(answer.row)
         # One request for many rows failed once; rows on the wire when it was quietened do not count.
-        if watch is None or error is watch.last_error or watch.quiet_until > time.monotonic():
+        if (
+            watch is None
+            or error is None
+            or error is watch.last_error
+            or watch.quiet_until > time.monotonic()
+        ):
             return None
         watch.last_error = error
         watch.failures += 1
+        now = timezone.now()
+        watch.failing_since = watch.failing_since or now - timedelta(seconds=answer.took_s)
+        self._row_failed(watch, answer.row, error, now)
+        if watch.failures >= QUIET_AFTER or now - watch.failing_since >= SAY_AFTER:
+            self._announce(watch, error, watch.failing_since)
         told = error.retry_after_s if isinstance(error, ProviderUnavailable) else None
         if watch.failures < QUIET_AFTER and not isinstance(error, RateLimited):
             return None
         wait = told or min(2.0**watch.failures, QUIET_MOST_S)
         text = ""
         if watch.failures >= QUIET_AFTER:
-            text = _trouble_text(answer.row.provider, error)
-        self._quieten(watch, AUTH_QUIET_S if isinstance(error, AuthFailed) else wait, text)
+            text = poll_trouble.pause_text(answer.row.provider, error)
+        person = isinstance(error, AuthFailed | WrongEndpoint)
+        self._quieten(watch, AUTH_QUIET_S if person else wait, text)
         return None
+
+    def _row_failed(self, watch: _Watch, row: Watched, error: Exception, now: datetime) -> None:
+        """Note a failed answer about one row; where others are answered, it is this row's trouble."""
+        watch.failed[row.pk] += 1
+        first, since = watch.failed_at.setdefault(row.pk, (time.monotonic(), now))
+        if row.trouble or isinstance(error, RateLimited):
+            return
+        if watch.failed[row.pk] < SAY_ROW_AFTER:
+            rows = Generation.objects.filter(pk=row.pk, next_poll_at__gt=now + ASK_SOON)
+            rows.update(next_poll_at=now + ASK_SOON)
+        elif watch.answered_at > first:
+            poll_trouble.announce_row(row.pk, row.provider, error, since)
 
     def _quieten(self, watch: _Watch, seconds: float, text: str) -> None:
         """Leave an account alone for a while. With a text, nothing is sent to it either."""
@@ -316,17 +437,6 @@ def _unknown_there(row: Watched) -> lifecycle.Move | None:
     return lifecycle.Move(
         row.pk, row.project_id, row.state, State.STALLED, text, {"waiting_text": text}
     )
-
-
-def _trouble_text(provider: str, error: Exception | None) -> str:
-    """Return what cards say, or nothing where only the answers about jobs cannot be read."""
-    label = PROVIDER_LABELS.get(provider, provider)
-    if isinstance(error, AuthFailed):
-        return str(error)
-    if isinstance(error, ProviderUnavailable):
-        what = "is busy" if isinstance(error, RateLimited) else "isn’t answering"
-        return f"{label} {what}. Your shots are safe."
-    return ""
 
 
 def _anything_moving(account_ids: Iterable[int]) -> bool:
@@ -369,6 +479,7 @@ def claim_due(account_ids: Iterable[int], *, most: int) -> list[Watched]:
 
 def _pace(now: datetime) -> Case:
     younger = [
+        When(set_aside_at__isnull=False, then=Value(isolation.SET_ASIDE_FOR)),
         When(state=State.STALLED, then=Value(timedelta(seconds=STALLED_PACE_S))),
         *(
             When(submitted_at__gt=now - age, then=Value(timedelta(seconds=pace)))
@@ -389,6 +500,8 @@ def _grouped(rows: Sequence[Watched]) -> Iterable[tuple[int, str, bool, list[Wat
             how = (spec.dialect, spec.batch_fetch)
         except UnknownModel:  # dropped from the catalogue; what is under way there still ends
             how = ("", False)
+        if row.set_aside_at:
+            how = (how[0], False)  # asked about alone
         groups.setdefault((row.account_id, *how), []).append(row)
     return [(*key, group) for key, group in groups.items()]
 
@@ -411,4 +524,5 @@ def _take_leases(token: str) -> list[ProviderAccount]:
 
 
 def _drop_leases(token: str) -> None:
-    ProviderAccount.objects.filter(sweep_token=token).update(sweep_token="", sweep_until=None)
+    ours = ProviderAccount.objects.filter(sweep_token=token)
+    update_in_order(ours, sweep_token="", sweep_until=None)

@@ -5,20 +5,25 @@ Every task may run twice; the second run finds its claim taken and returns.
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.utils import timezone
 
 from studio import sweep as sweeping
-from studio.services import notices
+from studio.queue import enqueue
+from studio.services import clip_facts, email_address, notices
 from studio.services.bulk import runs
 from studio.services.exchange import import_runs
 from studio.services.film import stitching
 from studio.services.gallery import bin as bin_
+from studio.services.gallery.like_names import fold_new_names
 from studio.services.news import deliveries, digest
 from studio.services.retention import routine
 from studio.services.work import (
     balances,
     failover,
+    late_downloads,
     orphans,
+    probing,
     recovery,
     rendering,
     storing,
@@ -57,6 +62,27 @@ def store_next() -> str:
     return storing.store_next()
 
 
+def fetch_late() -> str:
+    """Ask for one more try of each clip that could not be downloaded in the first minutes."""
+    return f"{late_downloads.fetch_late()} asked for"
+
+
+def store_late(generation_pk: int) -> str:
+    """Try once more to fetch the clip of a failed shot."""
+    return late_downloads.store_late(generation_pk)
+
+
+def measure_clips() -> str:
+    """Measure clips that an earlier version stored, a batch at a time until all are done."""
+    with room(ERRANDS) as free:
+        if not free:
+            return "waits: other errands are being done"
+        measured = clip_facts.measure_earlier_clips()
+    if measured == clip_facts.BATCH:
+        enqueue("measure_clips")
+    return f"{measured} measured"
+
+
 def reconcile(account_pk: int) -> str:
     """Look at the provider for this account's shots that nobody knows the fate of."""
     with room(ERRANDS) as free:
@@ -90,7 +116,13 @@ def refresh_balance(*account_pks: int) -> str:
     with room(ERRANDS) as free:
         if not free:
             return "left out: asked again in a while"
-        return "; ".join(balances.refresh(pk) for pk in account_pks)
+        return balances.refresh_each(account_pks)
+
+
+def probe_account(account_pk: int) -> str:
+    """Ask whether a held account can be used again."""
+    with room(ERRANDS) as free:
+        return probing.probe(account_pk) if free else "left out: asked again in a while"
 
 
 def send_webhooks() -> str:
@@ -110,6 +142,11 @@ def send_notice(user_pk: int, kind: str, to: str, at: str) -> str:
     return notices.send(user_pk, kind, to, at)
 
 
+def send_address_link(user_pk: int, new: str, base_url: str) -> str:
+    """Mail somebody the link that makes a new address theirs."""
+    return email_address.send_link(user_pk, new, base_url)
+
+
 def work_bulk(run_pk: int) -> str:
     """Do what is left of one action on many clips, or of its undoing."""
     return runs.work(run_pk)
@@ -121,7 +158,8 @@ def resume_bulk() -> str:
 
 
 def clear_up() -> str:
-    """Let go of what is due: the bin's files, files without a row, old rows."""
+    """Let go of what is due: the bin's files, files without a row, old rows. Fold new names."""
+    fold_new_names(apps)
     return routine.clear_up().sentence
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,11 @@ import redis
 from _pytest.terminal import TerminalReporter
 from django.conf import LazySettings, settings
 from django.core.cache import cache
+from django.utils import timezone
 from playwright.sync_api import Error
+
+from studio.services.places import Places
+from studio.views import streaming
 
 pytest_plugins = [
     "tests.chromium",
@@ -93,6 +98,20 @@ def empty_queue() -> Iterator[None]:
 def empty_cache() -> None:
     """What one test measured or counted is nothing to the next."""
     cache.clear()
+    shutil.rmtree(settings.DATA_DIR / "tally", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_open_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that one test left unread takes no place from the next."""
+    monkeypatch.setattr(streaming, "_open", Places())
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold Django's clock still, so that no minute ends while a test counts within one."""
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
 
 
 @pytest.fixture(autouse=True)

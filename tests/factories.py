@@ -37,6 +37,7 @@ _numbers = itertools.count(1)
 def make_user(name: str = "", **fields) -> User:
     number = next(_numbers)
     fields.setdefault("email", f"person{number}@example.com")
+    fields.setdefault("may_make_projects", True)
     return User.objects.create_user(password=PASSWORD, name=name or f"Person {number}", **fields)
 
 

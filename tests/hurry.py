@@ -10,15 +10,30 @@ from typing import Any
 from studio import sweep
 from studio.media.download import download_video
 from studio.providers.registry import make_provider
-from studio.services import doors
+from studio.services import doors, holds
 from studio.services.exchange import import_runs
-from studio.services.work import line, outcomes, reconcile, recovery, rendering, storing, submitting
+from studio.services.work import (
+    clip_download,
+    failed_sends,
+    isolation,
+    late_downloads,
+    line,
+    outcomes,
+    probing,
+    reconcile,
+    recovery,
+    rendering,
+    storing,
+    submitting,
+)
 
 SHORT: tuple[tuple[object, str, object], ...] = (
-    *((module, "LEASE_S", 1.0) for module in (submitting, storing, rendering)),
-    (submitting, "RESEND_FIRST_S", 0.2),
-    (submitting, "FIRST_RECONCILE", timedelta(seconds=0.2)),
+    *((module, "LEASE_S", 1.0) for module in (submitting, storing, late_downloads, rendering)),
+    (failed_sends, "RESEND_FIRST_S", 0.2),
+    (failed_sends, "FIRST_RECONCILE", timedelta(seconds=0.2)),
     (reconcile, "LOOKS", tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))),
+    (reconcile, "LATE_LOOKS", (timedelta(seconds=16),)),
+    (reconcile, "NO_ANSWER", timedelta(seconds=1)),
     (rendering, "ASK_AGAIN", timedelta(seconds=1)),
     (rendering, "BEAT_S", 0.05),
     (outcomes, "FIRST_POLL", timedelta(seconds=0.2)),
@@ -34,13 +49,18 @@ SHORT: tuple[tuple[object, str, object], ...] = (
 # Also what a provider's trouble costs in time: for many faults at once.
 SHORTER: tuple[tuple[object, str, object], ...] = (
     *SHORT,
-    (submitting, "UNAVAILABLE_PAUSE_S", 0.3),
-    (submitting, "RATE_PAUSE_S", 0.3),
-    (submitting, "PERSON_PAUSE_S", 0.3),
-    (submitting, "UNCLEAR_PAUSE_S", 0.3),
+    (failed_sends, "UNAVAILABLE_PAUSE_S", 0.3),
+    (failed_sends, "RATE_PAUSE_S", 0.3),
+    (holds, "PROBE_AFTER", (timedelta(seconds=0.3),)),
+    (holds, "REFUSED_FOR", timedelta(seconds=0.5)),
+    (probing, "TRIES_ANYWAY", 1),
+    (failed_sends, "UNCLEAR_PAUSE_S", 0.3),
     (line, "SUBMITS_PER_MINUTE", {}),
     (reconcile, "NO_ANSWER", timedelta(seconds=1)),
-    (reconcile, "NO_ANSWER_MOST", timedelta(seconds=12)),
+    (reconcile, "NO_ANSWER_MOST", timedelta(minutes=10)),
+    (storing, "MAX_PAUSE_S", 0.4),
+    (late_downloads, "LATE_EVERY", timedelta(seconds=2)),
+    (isolation, "SET_ASIDE_FOR", timedelta(seconds=1)),
     (storing, "BACKOFF_S", (0.2, 0.4, 0.4, 0.4, 0.4)),
     (recovery, "QUEUE_DEADLINE", timedelta(seconds=8)),
     (outcomes, "TOTAL_DEADLINE", timedelta(seconds=15)),
@@ -64,6 +84,8 @@ def hurry(
         put(module, name, value)
     if faults:
         # An endless body is as endless at 16 MB.
-        put(storing, "download_video", functools.partial(download_video, max_bytes=16 * 2**20))
+        put(
+            clip_download, "download_video", functools.partial(download_video, max_bytes=16 * 2**20)
+        )
     if timeout_s is not None:
         put(doors, "make_provider", functools.partial(make_provider, timeout_s=timeout_s))

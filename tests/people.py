@@ -31,7 +31,8 @@ class Cast:
 
 
 def make_person(name: str, **fields: Any) -> User:
-    """Make somebody called `name` at example.com, whose password is PASSWORD."""
+    """Make somebody called `name` at example.com, whose password is PASSWORD; they may make projects."""
+    fields.setdefault("may_make_projects", True)
     return User.objects.create_user(f"{name.lower()}@example.com", PASSWORD, name=name, **fields)
 
 

@@ -32,6 +32,7 @@ def ask(provider: str, model: str, **fields: Any) -> Generation:
     """Ask for one shot as a person would."""
     by = User.objects.first() or User.objects.create_user("a@example.com", "pw", name="A")
     project = Project.objects.first() or Project.objects.create(name="Probe", created_by=by)
+    project.memberships.get_or_create(user=by, defaults={"role": "owner"})
     account = ProviderAccount.objects.get(provider=provider)
     new = shots.NewShot(prompt="A ridge at dawn", account=account, model=model, **fields)
     return shots.create_shots(project=project, by=by, new=new)[0]

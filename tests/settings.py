@@ -37,9 +37,13 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
 from studio.settings import *  # noqa: E402, F403
 from studio.settings import DATABASES, STATIC_ROOT, STORAGES  # noqa: E402
 
-# A file, not memory: threads and processes of a test see one database, as in the studio.
+# A test's rows need not outlive a power cut. Studios as child processes have the real settings.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, not memory: threads and processes of a test see one database, as in the studio.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATA_DIR_FOR_TESTS}/test.sqlite3"}
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+else:
+    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

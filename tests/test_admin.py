@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 LISTS = (
     "studio/provideraccount", "studio/price", "studio/orphan", "studio/project",
     "studio/generation", "studio/generationevent", "studio/keyframe", "studio/chain",
-    "studio/export", "studio/importrun", "studio/ledgerentry", "studio/spendrequest", "studio/favouriteprompt", "studio/preset", "studio/blindtest",
+    "studio/export", "studio/importrun", "studio/ledgerentry", "studio/spendrequest", "studio/studiosettings", "studio/favouriteprompt", "studio/preset", "studio/blindtest",
     "studio/tag", "studio/collection", "studio/savedview", "studio/bulkrun",
     "studio/comment", "studio/givenverdict", "studio/seen", "studio/share", "studio/guest", "studio/user", "studio/membership",
     "studio/invite", "auth/group", "axes/accessattempt", "axes/accesslog", "django_q/failure",
@@ -77,7 +77,15 @@ def test_a_deactivated_superuser_is_a_stranger(client, root):
 # ---- Every page ------------------------------------------------------------------------
 def test_every_table_of_the_studio_has_a_page():
     # The search index belongs to the database.
-    inline_only = {"SearchText", "BulkItem", "CollectionItem", "BlindPair", "BlindVote", "Segment"}
+    inline_only = {
+        "SearchText",
+        "RateLimit",
+        "BulkItem",
+        "CollectionItem",
+        "BlindPair",
+        "BlindVote",
+        "Segment",
+    }
     pages = {model for model in admin.site._registry if model._meta.app_label == "studio"}
     assert {
         m.__name__ for m in set(apps.get_app_config("studio").get_models()) - pages

@@ -49,20 +49,25 @@ OWNED = (
 WRITABLE = {
     "studio.provideraccount": {
         "provider", "label", "enabled", "key", "base_url", "dialect", "concurrent_limit",
-        "monthly_limit_microusd",
+        "monthly_limit_microusd", "credit_nanousd",
+    },
+    "studio.studiosettings": {
+        "monthly_limit_microusd", "project_makers", "new_budget_microusd", "new_ask_above_microusd",
+        "new_offered", "new_accounts",
     },
     "studio.price": {
         "provider", "model", "duration_s", "resolution", "microusd", "credits", "unit", "source",
         "checked_on",
     },
     "studio.project": {
-        "name", "description", "budget_microusd", "failover_microusd", "aspect_ratio",
-        "duration_s", "resolution",
+        "name", "description", "budget_microusd", "ask_above_microusd", "failover_microusd",
+        "aspect_ratio", "duration_s", "resolution", "all_accounts", "accounts",
     },
     "studio.chain": {"title"},
     "studio.user": {
         "name", "email", "password", "is_active", "is_staff", "is_superuser", "groups",
         "user_permissions", "shortcuts", "usable_password", "password1", "password2",
+        "may_make_projects",
     },
     "auth.group": {"name", "permissions"},
 }  # fmt: skip

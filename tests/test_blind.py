@@ -116,9 +116,13 @@ def test_the_result_waits_for_the_last_vote_and_counts_wins_and_costs(client, ca
     assert (luma.each_microusd, apiframe.each_microusd) == (710_000, 400_000)
     page = client.get(f"/blind/{test.code}/").content.decode()
     assert "Ray 2 at Luma" in page
-    assert "$0.71" in page
+    assert "$0.71" not in page, "reviewers see no amounts"
     client.force_login(cast.bob)
     assert "Ray 2 at Luma" not in client.get(f"/blind/{test.code}/").content.decode()
+    for pair in pairs:
+        judge(client, test, pair, "tie")
+    page = client.get(f"/blind/{test.code}/").content.decode()
+    assert "Ray 2 at Luma" in page and "$0.71" in page
 
 
 def test_a_vote_can_be_changed_until_the_test_is_closed(client, cast):

@@ -54,8 +54,8 @@ def test_the_total_is_said_before_anything_is_queued(client, cast, failed, asked
     text, answer = page(client, cast, failed + ready)
     assert answer.status_code == 200
     assert "4 shots failed or were cancelled. The other 2 did not" in text
-    assert "$6.40 in all" in text
-    assert "Retry 4 for $6.40" in text
+    assert "About $6.40 in all" in text
+    assert "Retry 4 for about $6.40" in text
     assert f'name="agreed" value="{4 * PRICE}"' in answer.content.decode()
     assert not queued(cast.project).exists()
 
@@ -134,3 +134,16 @@ def test_free_shots_are_free(client, cast, asked):
     assert "Free in all" in text
     run = press(cast.bob, cast.project, "retry", clips, agreed="0")
     assert run.done == 2
+
+
+def test_a_clip_that_was_bought_and_not_downloaded_is_not_bought_again(cast, failed, asked):
+    first = failed[0]
+    Generation.objects.filter(pk=first.pk).update(
+        failure_code="media", charged="yes", provider_job_id="job-1"
+    )
+    run = press(cast.bob, cast.project, "retry", failed, agreed=str(4 * PRICE))
+    assert queued(cast.project).count() == 3
+    assert not queued(cast.project).filter(retry_of=first).exists()
+    assert reasons(run) == {
+        first.number: "Its clip was rendered. Download it again instead of buying another."
+    }

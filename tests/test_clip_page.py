@@ -77,6 +77,7 @@ JUDGING = ["rating", "verdict", "comments", "resolve"]
 # ---- Doors, for every action ---------------------------------------------------------------
 
 
+@pytest.mark.once  # refused before the shot is read
 @pytest.mark.parametrize("name", CREATING + JUDGING)
 def test_an_action_rejects_get(me, project, name):
     url, _ = target(ready_for(project, name), name)
@@ -128,6 +129,7 @@ def test_judging_is_for_reviewers_too(client, reviewer, project, name):
     assert fresh(made).version > before
 
 
+@pytest.mark.once  # refused before the shot is read
 @pytest.mark.parametrize("name", CREATING + JUDGING)
 def test_an_action_refuses_a_form_from_elsewhere(owner, project, name):
     from django.test import Client

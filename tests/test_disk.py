@@ -23,7 +23,7 @@ from studio.services.files import scratch_dir
 from studio.services.film import exports
 from studio.services.film.stitching import stitch_export
 from studio.services.shots import NewShot, create_shots
-from studio.services.work import rendering, storing, submitting
+from studio.services.work import clip_download, rendering, storing, submitting
 from studio.services.work.storing import store_clip
 from tests.factories import make_generation, make_previs
 from tests.paid import account_at, again, make_due, queue_shot, reasons
@@ -217,10 +217,10 @@ def test_a_disk_that_fills_up_under_a_download_loses_nothing(
     def fail(*args, **kwargs):
         raise full
 
-    where = "studio.media.download" if step == "_store" else "studio.services.work.storing"
+    where = "studio.media.download" if step == "_store" else "studio.services.work.arrival"
     with monkeypatch.context() as patch:
         patch.setattr(f"{where}.{step}", fail)
-        for _ in range(storing.MOST_ATTEMPTS + 1):
+        for _ in range(clip_download.MOST_ATTEMPTS + 1):
             assert store_clip(shot.pk).startswith("waits")
             Generation.objects.filter(pk=shot.pk).update(lease_until=None)
             make_due(shot)

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from studio.models import ProviderAccount
 from studio.services.accounts import ensure_accounts
@@ -78,6 +79,16 @@ def test_missing_migrations_are_counted():
     assert "migrations." in said
     assert "manage.py prepare" in said
     assert wrong
+
+
+def test_tables_of_a_newer_version_are_named():
+    MigrationRecorder(connection).record_applied("studio", "9999_later")
+    report, wrong = examine()
+    assert (
+        "fix   The database is of a newer Ray Studio: this version does not know studio.9999_later."
+        in report
+    )
+    assert "up to date" not in report and wrong
 
 
 def test_a_storage_that_refuses_is_named(monkeypatch):

@@ -91,14 +91,17 @@ def test_the_switch_is_there_for_two_to_eight_camera_words(quote, count, shown):
 def test_the_quote_shows_both_steps(quote):
     shown = quote(draft_offer=value("apiframe", "luma-ray-flash-2", "720p"))
     assert shown["cost"].microusd == 420_000
-    assert "$0.42" in quote.page and "for 3 drafts. A master then costs $1.59." in quote.page
+    assert (
+        "About $0.42" in quote.page
+        and "for 3 drafts. A master then costs about $1.59." in quote.page
+    )
     assert "Make 3 drafts" in quote.page
 
 
 def test_the_cheapest_paid_size_is_the_first_choice(quote):
     plan = quote()["drafting"]
     assert plan.chosen.value == value("luma", "ray-flash-2", "540p")
-    assert plan.chosen.label == "Luma, Ray 2 Flash, 540p, $0.09 each"
+    assert plan.chosen.label == "Luma, Ray 2 Flash, 540p, about $0.09 each"
     assert [d.microusd for d in plan.choices if d.microusd] == sorted(
         d.microusd for d in plan.choices if d.microusd
     )
@@ -154,7 +157,7 @@ def test_a_budget_that_covers_only_some_makes_none(generate, quote, cast):
     cast.project.save()
     form = {"draft_offer": value("apiframe", "luma-ray-flash-2", "720p")}
     quote(**form)
-    assert "It costs $0.42 and $0.30 is left" in quote.page
+    assert "It costs about $0.42 and $0.30 is left" in quote.page
     assert generate(**form).status_code == 422
     assert not Generation.objects.exists()
 
@@ -189,7 +192,7 @@ def test_the_clip_page_of_a_draft_offers_its_master_with_the_price(client, gener
     )
     page = client.get(at).content.decode()
     assert "Render the master" in page
-    assert "Apiframe, Ray 2, 720p, 5 s, $1.59. Everything else unchanged." in page
+    assert "Apiframe, Ray 2, 720p, 5 s, about $1.59. Everything else unchanged." in page
     client.post(f"{at}master/", {"request_token": str(uuid4())})
     master = Generation.objects.get(model="luma-ray-2")
     assert (master.concepts, master.shot, master.take) == (draft.concepts, draft.shot, 2)

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from studio import export_lifecycle, tasks
 from studio.media import film
+from studio.media.probing import probe_video
 from studio.media.stitch import StitchCancelled
-from studio.media.video import probe_video
 from studio.models import Chain, Export, Generation, Membership, Segment
 from studio.services.errors import StudioError
 from studio.services.files import scratch_dir

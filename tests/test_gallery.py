@@ -369,7 +369,7 @@ def test_a_storing_card_says_what_happens(page, project):
     ("charged", "words"),
     [
         (Charged.NO, "You were not charged."),
-        (Charged.YES, "You were charged."),
+        (Charged.YES, "You were charged. The amount is not known."),
         (Charged.UNKNOWN, "Whether you were charged is not known."),
     ],
 )
@@ -379,6 +379,8 @@ def test_a_failed_card_has_reason_charge_prompt_and_ways_out(page, project, char
         state=State.FAILED,
         failure_text="The prompt names a living person, which the model refuses.",
         charged=charged,
+        provider="luma",
+        model="ray-2",
         estimated_microusd=1_600_000,
         prompt="Static interview on a foggy quay",
     )
@@ -387,7 +389,7 @@ def test_a_failed_card_has_reason_charge_prompt_and_ways_out(page, project, char
     assert "The prompt names a living person, which the model refuses. " + words in text
     assert "“Static interview on a foggy quay”" in text
     assert "Edit prompt" in text
-    assert "Retry , $1.60" in text.replace("Retry,", "Retry ,")
+    assert "Retry , about $0.40" in text.replace("Retry,", "Retry ,"), "the price now"
     assert "Failed 4 min ago" in text
 
 
@@ -397,9 +399,12 @@ def test_a_long_reason_never_hides_whether_it_was_charged(page, project):
         state=State.FAILED,
         failure_text="A sentence of some length. " * 18,
         charged=Charged.YES,
+        provider="luma",
+        model="ray-2",
         estimated_microusd=1_600_000,
+        actual_microusd=1_590_000,
     )
-    assert "<p>You were charged.</p>" in raw_card(page(), made)
+    assert "<p>You were charged $1.59.</p>" in raw_card(page(), made)
 
 
 def test_a_failed_free_card_does_not_speak_of_money(page, project):
@@ -415,7 +420,7 @@ def test_a_failed_free_card_does_not_speak_of_money(page, project):
         (State.CANCELLED, "Cancelled", "It was stopped before it was finished.", True),
         (State.ABANDONED, "Given up", "Nobody is watching it any more.", True),
         (State.STALLED, "Taking too long", "It is still being watched.", False),
-        (State.UNCERTAIN, "Sent, no answer", "It is not sent again by itself.", False),
+        (State.UNCERTAIN, "No confirmation", "It is not sent again by itself.", False),
     ],
 )
 def test_cards_without_a_clip_say_what_became_of_them(page, project, state, heading, reason, retry):
@@ -425,7 +430,7 @@ def test_cards_without_a_clip_say_what_became_of_them(page, project, state, head
     assert reason in text
     assert "Edit prompt" in text
     assert ("Retry" in text) is retry
-    assert ("What can be done" in text) is (not retry)
+    assert ("Options" in text) is (not retry)
 
 
 def test_a_reviewers_card_has_no_way_to_spend(client, project):

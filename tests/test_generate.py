@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from studio.media.video import probe_video
+from studio.media.probing import probe_video
 from tests.emulator import Emulator
 from tests.processes import run_manage
 
@@ -16,9 +17,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """One data folder for all of these: making one takes seconds."""
-    return tmp_path_factory.mktemp("shell")
+def folder(prepared, tmp_path_factory):
+    """One data folder for all of these, but for a paid clip's, which is made by its command."""
+    return shutil.copytree(prepared.folder, tmp_path_factory.mktemp("shell") / "data")
 
 
 def generate(folder: Path, *arguments: str, **more: str):
@@ -41,7 +42,7 @@ def test_it_prints_a_playable_clip_and_nothing_else(folder):
 
 
 def test_a_paid_clip_needs_no_studio_either(tmp_path):
-    # Not the others' folder: it gets an account of every provider.
+    # Not the others' folder: it gets an account of every provider. It is empty, as at a first start.
     with Emulator(finish_after_s=0.5, clip_s=1) as emulator:
         done = generate(tmp_path, "--provider", "gmicloud", "--wait", **emulator.environment)
         assert sum(emulator.stats["accepted"].values()) == 1

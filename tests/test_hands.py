@@ -15,7 +15,7 @@ from studio.management.commands import generate
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import State
 from studio.services.accounts import ensure_accounts
-from studio.services.work import hands, recovery, rendering
+from studio.services.work import hands, reconcile, recovery, rendering
 from studio.services.work.submitting import submit_next
 from studio.sweep import run_slice
 from tests.emulator import Scripted
@@ -92,13 +92,16 @@ def test_a_failure_is_one_sentence(owner, emulator):
 def test_out_of_credit_is_one_sentence(owner, emulator):
     account_at(emulator, "apiframe")
     emulator.configure(script=[Scripted("out_of_credit")])
-    with pytest.raises(CommandError, match=r"^Take 1 ended as failed: Apiframe is out of credit"):
+    with pytest.raises(
+        CommandError, match=r"^Take 1 waits for a person: Apiframe is out of credit"
+    ):
         run("generate", "--project", "Alone", "--provider", "apiframe")
 
 
-def test_an_unknown_outcome_ends_the_wait_and_asks_a_person(owner, emulator):
+def test_an_unknown_outcome_ends_the_wait_and_asks_a_person(owner, emulator, monkeypatch):
+    monkeypatch.setattr(reconcile, "LOOKS", (timedelta(seconds=1),))
     account_at(emulator, "aimlapi")
-    emulator.configure(script=[Scripted("dropped")])
+    emulator.configure(script=[Scripted("dropped")], log_lag_s=3600)
     with pytest.raises(CommandError, match=r"Take 1 waits for a person: .*Decide on its card"):
         run("generate", "--project", "Alone", "--provider", "aimlapi")
     assert sum(emulator.stats["accepted"].values()) == 1

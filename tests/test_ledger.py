@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -130,6 +132,17 @@ def test_the_ledger_is_append_only(project):
         entry.save()
     with pytest.raises(TypeError):
         entry.delete()
+
+
+def test_only_the_ledger_writes_entries():
+    package = Path(ledger.__file__).parent
+    writes = re.compile(r"LedgerEntry(?:\.objects\.\w*create)?\(|[Ee]ntries\.\w*create\(")
+    guilty = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if "migrations" not in path.parts and writes.search(path.read_text())
+    }
+    assert guilty == {"ledger.py", "models/money.py"}
 
 
 def test_settling_twice_changes_nothing(project):

@@ -74,7 +74,7 @@ def test_workers_never_take_more_places_than_the_account_has(project):
     account = make_previs()
     type(account).objects.filter(pk=account.pk).update(concurrent_limit=2)
     queue_shots(project, account, 8)
-    won = race(lambda _: submitting._claim_next(account.pk))
+    won = race(lambda _: submitting._claim_next(account.pk, None, False))
     assert sum(claim is not None for claim in won) == 2
 
 
@@ -100,3 +100,18 @@ def test_two_tabs_that_press_generate_together_buy_once(project):
     )
     assert made[0] and all(pks == made[0] for pks in made)
     assert project.generations.count() == 2
+
+
+def test_shots_that_cost_more_now_are_held_outside_the_senders_transaction(project, monkeypatch):
+    """In it, senders of two accounts wrote the rows of their shots' projects in two orders."""
+    account = make_previs()
+    queue_shots(project, account, 2)
+    held_in_transaction = []
+
+    def note(pks):
+        held_in_transaction.append(connection.in_atomic_block)
+        return pks
+
+    monkeypatch.setattr(submitting, "hold_dearer", note)
+    assert submitting._claim_next(account.pk, None, False) is not None
+    assert held_in_transaction == [False]

@@ -15,17 +15,11 @@ from django.test import Client
 from django.utils import timezone
 
 from studio.services import tally
+from studio.services.places import Places
 from studio.services.sharing import limits
 from tests.factories import make_generation
 from tests.people import make_cast, make_person
 from tests.sharing import browser, share_clips
-
-
-@pytest.fixture
-def stopped_clock(monkeypatch):
-    """No minute ends while its pages are counted."""
-    moment = timezone.now()
-    monkeypatch.setattr(timezone, "now", lambda: moment)
 
 
 def count_often(what):
@@ -38,6 +32,11 @@ def test_processes_count_together(stopped_clock):
         counts = [one for some in pool.map(count_often, ["a page"] * 4) for one in some]
     assert sorted(counts) == list(range(1, 201))
     assert tally.count_this_minute("another page") == 1
+
+
+@pytest.mark.parametrize("test", ["one test", "another"])
+def test_nothing_another_test_counted_is_counted_here(stopped_clock, test):
+    assert tally.count_this_minute("a page") == 1
 
 
 def test_a_minute_later_all_is_forgotten(monkeypatch, settings, tmp_path):
@@ -72,6 +71,7 @@ def at_once(ask, count):
 @pytest.mark.django_db(transaction=True)
 def test_many_passwords_at_once_are_no_more_tries(transactional_db, monkeypatch):
     make_person("Alice")
+    monkeypatch.setattr(Places, "take", lambda *args: True)  # all of them come as far as the count
     judged, judge = [], ModelBackend.authenticate
 
     def slowly(self, request, **credentials):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import subprocess
 import sys
+import time
 import uuid
 
 import pytest
@@ -19,6 +22,7 @@ from studio.services.work.storing import store_clip
 from studio.services.work.submitting import submit_next
 from tests.factories import make_generation
 from tests.paid import account_at, queue_shot
+from tests.processes import ROOT
 
 
 class Kept(logging.Handler):
@@ -205,3 +209,42 @@ def test_a_line_of_json_is_one_line_with_its_traceback():
     assert found["message"] == "two\nlines"
     assert found["error"].endswith("KeyError: 'gone'")
     assert (found["level"], found["logger"]) == ("warning", "studio.x")
+
+
+def test_both_formats_say_the_time_in_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = logging.LogRecord("studio.x", logging.WARNING, __file__, 1, "late", (), None)
+        record.created = 1_800_000_000.25
+        text, line = TextFormatter().format(record), JsonFormatter().format(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert text == "2027-01-15T08:00:00.250+00:00 WARNING studio.x: late"
+    assert json.loads(line)["at"] == "2027-01-15T08:00:00.250+00:00"
+
+
+@pytest.mark.parametrize("name", ["", "gunicorn.http.wsgi", "a_package_nobody_named"])
+def test_a_line_of_any_package_is_dated_and_masked(name):
+    code = (
+        "import django, logging; django.setup();"
+        f"logging.getLogger({name!r}).warning('asked with Bearer abcdefgh12345678')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 WARNING \S+: asked with Bearer \(hidden\)\n",
+        done.stderr,
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_a_probe_is_no_line_of_requests(client, log, method, path):
+    client.generic(method, path)
+    assert log.lines == []
+    client.generic(method, "/login/")
+    assert [line["route"] for line in log.lines] == ["/login/"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from studio.models import Invite, Membership
+from studio.models import Invite, Membership, User
 from studio.services import people
 from studio.services.errors import StudioError
 
@@ -110,6 +110,17 @@ def test_the_last_owner_cannot_leave(client, cast):
     assert cast.member("alice").role == "owner"
     with pytest.raises(StudioError):
         people.remove_member(member=cast.member("alice"))
+
+
+def test_an_owner_beside_one_who_is_deactivated_is_the_last(client, cast):
+    people.change_role(member=cast.member("carol"), role="owner")
+    User.objects.filter(pk=cast.carol.pk).update(is_active=False)
+    with pytest.raises(StudioError, match="is the only owner"):
+        people.remove_member(member=cast.member("alice"))
+    with pytest.raises(StudioError, match="is the only owner"):
+        people.change_role(member=cast.member("alice"), role="editor")
+    people.remove_member(member=cast.member("carol"))
+    assert cast.member("alice").role == "owner"
 
 
 def test_an_owner_beside_another_may_leave(client, cast):

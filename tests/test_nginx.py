@@ -15,16 +15,17 @@ import pytest
 from django.test import RequestFactory
 
 from studio.proxies import UNKNOWN_ADDRESS, client_address
-from tests.processes import END_WITHIN_S, ROOT, START_WITHIN_S, StudioProcess, free_port
+from tests.processes import END_WITHIN_S, ROOT, START_WITHIN_S, free_port
 
-CONFIGURATION = ROOT / "docs" / "deploy" / "nginx.conf"
+DEPLOY = ROOT / "docs" / "deploy"
+CONFIGURATION = DEPLOY / "nginx.conf"
 # What a distribution's nginx.conf says around it; here as an ordinary process of whoever tests.
 AROUND = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/errors.log warn;
-events {{}}
+events {{ worker_connections 4096; }}
 http {{
     include {mime_types};
     access_log off;
@@ -48,7 +49,7 @@ _, token = share_clips(clip.project, owner, clip)
 client = Client()
 client.force_login(owner)
 print(json.dumps({
-    "session": client.cookies["sessionid"].value,
+    "cookies": {name: cookie.value for name, cookie in client.cookies.items()},
     "clip": clip.clip_url,
     "stored": clip.clip.name,
     "shared": f"/s/{token}/media/{clip.code}-poster.webp",
@@ -68,14 +69,14 @@ def find_nginx() -> str:
     return found
 
 
-def configured(folder: Path, studio: StudioProcess, port: int) -> Path:
-    """Write the shipped configuration with this test's addresses, and what goes around it."""
+def configured(folder: Path, data_dir: Path, studio_port: int, port: int) -> Path:
+    """Write the shipped configuration with addresses of here, and what goes around it."""
     shipped = CONFIGURATION.read_text()
     for theirs, ours in {
         "listen 80;": f"listen 127.0.0.1:{port};",
-        "web:8000": f"127.0.0.1:{studio.port}",
-        "root /srv;": f"root {studio.data_dir};",
-        "/data/media/": f"{studio.data_dir}/media/",
+        "web:8000": f"127.0.0.1:{studio_port}",
+        "root /srv;": f"root {data_dir};",
+        "/data/media/": f"{data_dir}/media/",
     }.items():
         assert shipped.count(theirs) == 1, theirs
         shipped = shipped.replace(theirs, ours)
@@ -92,7 +93,7 @@ def front(start_studio, tmp_path):
     studio = start_studio("--workers", "1", STUDIO_ACCEL="/_media", STUDIO_PROXIES="1")
     folder, port = tmp_path / "nginx", free_port()
     folder.mkdir()
-    main = configured(folder, studio, port)
+    main = configured(folder, studio.data_dir, studio.port, port)
     errors = folder / "errors.log"
     running = subprocess.Popen([nginx, "-p", str(folder), "-e", str(errors), "-c", str(main)])
     try:
@@ -125,11 +126,16 @@ def test_nginx_serves_what_the_studio_allows(front):
         assert answer.headers["Content-Type"].startswith("text/css")
         assert answer.headers["Server"] == "nginx"
         assert stranger.get("/static/nothing.css").status_code == 404
+        for path in ("/login/", "/healthz", "/robots.txt", "/favicon.ico", style[0]):
+            assert stranger.head(path).status_code == 200, path
+        assert stranger.head("/").status_code == 302
+        assert stranger.head("/static/nothing.css").status_code == 404
 
         assert stranger.get(made["clip"]).status_code == 404
         assert stranger.get(f"/_media/{made['stored']}").status_code == 404
         assert stranger.get(f"/_media/../_media/{made['stored']}").status_code == 404
-        assert stranger.post("/login/", content=bytes(65 * 2**20)).status_code == 413
+        for path in ("/login/", "/projects/import/"):
+            assert stranger.post(path, content=bytes(65 * 2**20)).status_code == 413, path
 
         shared = stranger.get(made["shared"])
         assert shared.content == (studio.data_dir / "media" / made["poster"]).read_bytes()
@@ -137,7 +143,7 @@ def test_nginx_serves_what_the_studio_allows(front):
         assert shared.headers["Referrer-Policy"] == "no-referrer"
         assert "noindex" in shared.headers["X-Robots-Tag"]
 
-    with httpx.Client(base_url=url, cookies={"sessionid": made["session"]}) as owner:
+    with httpx.Client(base_url=url, cookies=made["cookies"]) as owner:
         assert owner.get("/").status_code == 200
         whole = owner.get(made["clip"])
         assert whole.content == stored
@@ -146,6 +152,10 @@ def test_nginx_serves_what_the_studio_allows(front):
         assert whole.headers["X-Content-Type-Options"] == "nosniff"
         assert whole.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "X-Accel-Redirect" not in whole.headers
+        head = owner.head(made["clip"])
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control", "Accept-Ranges"):
+            assert head.headers[name] == whole.headers[name], name
         part = owner.get(made["clip"], headers={"Range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, stored[10:20])
         assert part.headers["Content-Range"] == f"bytes 10-19/{len(stored)}"
@@ -153,6 +163,31 @@ def test_nginx_serves_what_the_studio_allows(front):
         assert past.status_code == 416
         saved = owner.get(made["clip"] + "&download")
         assert saved.headers["Content-Disposition"].startswith("attachment; filename=")
+
+
+def test_nginx_takes_what_compose_gives_it(tmp_path):
+    nginx = find_nginx()
+    main = (DEPLOY / "nginx-main.conf").read_text()
+    for theirs, ours in {
+        "/etc/nginx/conf.d/*.conf": f"{tmp_path}/studio.conf",
+        "/run/nginx.pid": f"{tmp_path}/nginx.pid",
+        "http {": f"http {{ client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path};"
+        f" fastcgi_temp_path {tmp_path}; uwsgi_temp_path {tmp_path}; scgi_temp_path {tmp_path};",
+    }.items():
+        assert main.count(theirs) == 1, theirs
+        main = main.replace(theirs, ours)
+    (tmp_path / "nginx.conf").write_text(main)
+    shipped = CONFIGURATION.read_text().replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    (tmp_path / "studio.conf").write_text(shipped)
+    shutil.copy(DEPLOY / "nginx-proxies.conf", tmp_path / "studio-proxies.conf")
+    done = subprocess.run(
+        [nginx, "-T", "-p", tmp_path, "-e", tmp_path / "errors", "-c", tmp_path / "nginx.conf"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "set_real_ip_from 10." in done.stdout  # included as a file of its own
 
 
 @pytest.mark.parametrize(

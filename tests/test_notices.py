@@ -10,7 +10,7 @@ from django.db import transaction
 
 from studio import tasks
 from studio.queue import kept_here
-from studio.services import notices, two_factor
+from studio.services import email_address, notices, two_factor
 from tests.people import PASSWORD, make_person
 from tests.test_two_factor import clock, code_of, password, secret_of, turn_on, write  # noqa: F401
 
@@ -76,8 +76,8 @@ def test_what_was_refused_is_not_told(client, alice, told):
 
 
 def test_a_new_address_is_told_at_both(client, alice, told):
-    form = {"name": "Alice", "email": "berg@example.com"}
-    assert told(lambda: client.post("/account/", form)) == [
+    token = email_address.make_token(alice, "berg@example.com")
+    assert told(lambda: client.post("/account/email/", {"token": token})) == [
         ("Your e-mail address was changed", "alice@example.com"),
         ("Your e-mail address was changed", "berg@example.com"),
     ]

@@ -27,8 +27,10 @@ def apiframe():
 
 @pytest.fixture
 def row(client, apiframe):
-    """Return row(**changes): the row of Ray 2 at Apiframe for this form, and keep the page."""
+    """Return row(**changes): what staff see of Ray 2 at Apiframe for this form; the page is kept."""
     cast = make_cast()
+    cast.bob.is_staff = True
+    cast.bob.save()
     client.force_login(cast.bob)
 
     def ask(**changes):

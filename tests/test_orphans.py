@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from studio import tasks
-from studio.models import Generation, Orphan
+from studio.models import Generation, Orphan, ProviderAccount
 from studio.models.generation import State
 from studio.providers.base import ShotRequest
 from studio.services.doors import open_door
@@ -101,3 +101,16 @@ def test_staff_who_may_only_look_at_orphans_cannot_ask_for_them(bought, client, 
     staff.save()
     client.force_login(staff)
     assert client.post("/admin/studio/orphan/look/").status_code == 403
+
+
+def test_a_job_that_another_account_of_the_provider_knows_is_no_orphan(bought, project):
+    """Two accounts with one key."""
+    account, job = bought
+    second = ProviderAccount(provider="luma", label="second", base_url=account.base_url)
+    second.set_key("k" * 24)
+    second.save()
+    make_generation(
+        project, provider="luma", account=second, state=State.RUNNING, provider_job_id=job.id
+    )
+    orphans.sweep_orphans()
+    assert not Orphan.objects.exists()

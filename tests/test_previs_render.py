@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.media.video import first_frame, probe_video
+from studio.media.probing import probe_video
+from studio.media.video import first_frame
 from studio.previs import (
     PrevisShot,
     RenderCancelled,

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from contextlib import ExitStack
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,10 +21,12 @@ from PIL import Image
 
 from studio import tasks
 from studio.media.bucket_storage import BUFFER_BYTES, BucketStorage
-from studio.media.video import probe_video
+from studio.media.probing import probe_video
+from studio.media.zipping import stream_zip
 from studio.models import Chain, Generation, Keyframe, Membership, Segment
+from studio.models.generation import clip_path
 from studio.services.errors import StudioError
-from studio.services.exchange import import_runs
+from studio.services.exchange import archive_uploads, import_runs, upload_parts
 from studio.services.exchange.archives import project_entries
 from studio.services.exchange.backups import restore_backup, write_backup
 from studio.services.files import local_copy, scratch_dir
@@ -31,8 +34,9 @@ from studio.services.film.exports import create_export
 from studio.services.gallery.bin import purge
 from studio.services.keyframes import delete_keyframe, store_keyframe
 from studio.services.requests import cut_end, public_picture_url
+from studio.services.retention import uploads
+from studio.services.retention.routine import clear_up
 from studio.services.sharing import making
-from studio.services.work import storing
 from studio.services.work.rooms import FETCHES, room
 from studio.services.work.storing import store_clip
 from tests.factories import make_generation, make_previs
@@ -163,7 +167,7 @@ def test_a_bucket_that_fails_is_waited_for(cast, clip):
 
 def test_what_a_dead_worker_had_put_into_the_bucket_already_is_used(cast, clip):
     shot = make_generation(cast.project, state="storing", account=make_previs())
-    default_storage.save(storing.clip_path(shot, ""), ContentFile(bytes_of(clip.clip)))
+    default_storage.save(clip_path(shot, ""), ContentFile(bytes_of(clip.clip)))
     gone = (scratch_dir() / "render.mp4").as_uri()
     Generation.objects.filter(pk=shot.pk).update(result_url=gone)
     assert store_clip(shot.pk) == "stored"
@@ -254,6 +258,32 @@ def test_a_project_leaves_as_a_zip_and_comes_back(bob, cast, clip):
     assert default_storage.exists(run.archive)
     assert tasks.work_import(run.pk) == "1 clip and 1 still came in."
     assert not default_storage.exists(run.archive)
+
+
+def test_an_archive_comes_in_parts_through_the_bucket(cast, clip, monkeypatch):
+    data = b"".join(stream_zip(project_entries(cast.project)[1]))
+    monkeypatch.setattr(archive_uploads, "PART_BYTES", len(data) // 3)
+    edge = archive_uploads.EDGE_BYTES
+
+    def begin(name="a.zip"):
+        edges = data[:edge] + data[max(edge, len(data) - edge) :]
+        return archive_uploads.begin(by=cast.dave, name=name, size=len(data), edges=edges)
+
+    upload = begin()
+    for offset in range(0, len(data), upload.part_bytes):
+        body, length = io.BytesIO(data[offset:]), min(upload.part_bytes, len(data) - offset)
+        ended = archive_uploads.add_part(
+            by=cast.dave, code=upload.code, offset=offset, length=length, read=body.read
+        )
+        assert ended == begin().received() == offset + length
+    assert not list(scratch_dir().iterdir()), "nothing of it stays on this machine"
+    run = archive_uploads.finish(by=cast.dave, code=upload.code)
+    left = begin("left.zip")
+    assert tasks.work_import(run.pk) == "1 clip came in."
+    assert upload_parts.files_in(upload.folder) == []
+    monkeypatch.setattr(uploads, "LIFE", timedelta(seconds=-1))
+    clear_up()
+    assert list(upload_parts.folders()) == [] and left.received() == 0
 
 
 def test_a_missing_file_is_said(cast, clip):

@@ -23,6 +23,7 @@ from django.utils import timezone
 from studio import tasks, vault
 from studio.models import Generation, ProviderAccount, Share, Webhook, WebhookDelivery
 from studio.operations.logs import TextFormatter, secrets
+from studio.services import holds
 from studio.services.exchange.backups import write_backup
 from studio.services.news import webhooks
 from studio.services.sharing import making
@@ -148,7 +149,11 @@ def fail(project, emulator):
         for account in ProviderAccount.objects.exclude(provider="previs"):
             balances.refresh(account.pk)
         emulator.configure(rates={})
-        noted |= set(ProviderAccount.objects.values_list("trouble", flat=True))
+        for column in ("trouble", "hold_text"):
+            noted |= set(ProviderAccount.objects.values_list(column, flat=True))
+        noted |= set(Generation.objects.values_list("waiting_text", flat=True))
+        for account in ProviderAccount.objects.exclude(hold_reason=""):
+            holds.lift(account.pk)
         ProviderAccount.objects.update(paused_until=None)
     return noted | set(Generation.objects.values_list("failure_text", flat=True))
 
@@ -342,7 +347,7 @@ def test_the_page_of_a_broken_request_tells_no_secret(planted, settings, monkeyp
     found = Found(PLANTED)
     found.look("the page", text_of(answer))
     # Not by a function: its own frame would have the password.
-    monkeypatch.setattr("studio.views.signing_in.account.authenticate_in_turn", None)
+    monkeypatch.setattr("studio.views.signing_in.account.check_password", None)
     other = Client(raise_request_exception=False)
     posted = other.post("/login/", {"username": "alice@example.com", "password": PASSWORD})
     assert posted.status_code == 500

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from studio.settings import kept_secret
 from tests.processes import ROOT, studio_environment
@@ -59,6 +60,12 @@ def test_the_secret_key_is_made_once_and_kept_private(tmp_path):
         assert stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) == 0o600
 
 
+def test_uploads_wait_beside_the_media_and_not_in_the_systems_memory(tmp_path):
+    (folder,) = read(tmp_path, "FILE_UPLOAD_TEMP_DIR")
+    assert folder == str(tmp_path / "data" / "tmp")
+    assert (tmp_path / "data" / "tmp").is_dir()
+
+
 def test_a_secret_made_by_two_processes_at_once_is_one(tmp_path):
     path = tmp_path / "secret_key"
     kept = []
@@ -100,6 +107,23 @@ def test_a_public_https_address_makes_cookies_secure(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("", [31_536_000, False, False]),
+        ("host", [31_536_000, False, False]),
+        ("subdomains", [31_536_000, True, False]),
+        ("PRELOAD", [31_536_000, True, True]),
+        ("off", [0, False, False]),
+    ],
+)
+def test_hsts_reaches_as_far_as_it_is_told(tmp_path, value, answer):
+    names = "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"
+    said = read(tmp_path, *names, SECRET_KEY="given", STUDIO_HSTS=value, **PUBLIC)
+    assert said == answer
+    assert read(tmp_path, *names, STUDIO_HSTS=value)[0] == 0
+
+
+@pytest.mark.parametrize(
     ("environment", "said"),
     [
         ({"STUDIO_WORKERS": "many"}, "STUDIO_WORKERS is 'many'; it must be a whole number from 1"),
@@ -113,6 +137,10 @@ def test_a_public_https_address_makes_cookies_secure(tmp_path):
         ({"STUDIO_DIGEST_HOUR": "24"}, "STUDIO_DIGEST_HOUR is '24'; it must be a whole number"),
         ({"REDIS_URL": "localhost"}, "REDIS_URL must start with redis://"),
         ({"STUDIO_LOG_LEVEL": "loud"}, "STUDIO_LOG_LEVEL is 'LOUD'; it must be DEBUG, INFO"),
+        (
+            {"STUDIO_HSTS": "yes"},
+            "STUDIO_HSTS is 'yes'; it must be off, host, subdomains or preload.",
+        ),
         ({"STUDIO_STORAGE": "gs://bucket"}, "STUDIO_STORAGE is 'gs://bucket'; it must be file or"),
     ],
 )
@@ -178,3 +206,11 @@ def test_nothing_else_reads_the_environment():
         if re.search(r"os\.getenv|os\.environ\[|os\.environ\.get|environ\.Env", path.read_text())
     ]
     assert found == ["studio/settings.py"]
+
+
+def test_a_new_password_has_twelve_characters():
+    from django.contrib.auth.password_validation import validate_password
+
+    validate_password("q7Rv-2mLx-9t")
+    with pytest.raises(ValidationError, match="at least 12 characters"):
+        validate_password("q7Rv-2mLx-9")

@@ -123,3 +123,22 @@ def test_who_made_the_link_may_leave(cast, judged):
     people.remove_member(member=member(cast.bob, cast.project), by=cast.alice)
     assert Share.objects.get().created_by == cast.bob
     assert status(token) == 200
+
+
+# ---- A member who is gone --------------------------------------------------------------------
+
+
+def test_a_removed_members_links_go_on_and_the_owner_is_told_of_them(client, cast, clip, judged):
+    _, token, _ = judged
+    client.force_login(cast.alice)
+    url = f"/p/{cast.project.code}/members/{cast.member('bob').pk}/remove/"
+    page = client.post(url, follow=True).content.decode()
+    assert "1 link for guests they made stays open; close what they should not hold" in page
+    assert status(token) == 200
+    # Only who is still a member changes or closes it.
+    share = judged[0]
+    client.force_login(cast.bob)
+    assert client.post(f"/shares/{share.code}/link/").status_code == 404
+    client.force_login(cast.alice)
+    client.post(f"/shares/{share.code}/revoke/")
+    assert status(token) == 410

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -413,7 +414,7 @@ def test_cookies_are_for_the_guest_pages_alone(share, token, clips):
     for kind in ("visit", "guest"):
         cookie = client.cookies[cookie_name(share, kind)]
         assert cookie["path"] == "/s/" and cookie["httponly"] and cookie["samesite"] == "Lax"
-    assert "sessionid" not in client.cookies
+    assert settings.SESSION_COOKIE_NAME not in client.cookies
 
 
 def test_opening_is_found_anew_for_each_request(share, token, clips):

@@ -40,6 +40,7 @@ PUBLIC = {
     "welcome",
     "join",
     "robots",
+    "favicon",
     "healthz",
     "readyz",
     "metrics",

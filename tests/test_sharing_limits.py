@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from studio.models import Comment, GivenVerdict, Guest
+from studio.services.rate_limits import Limit
 from studio.services.sharing import guests, limits, speaking
 from studio.services.sharing.limits import TooMuch
 from tests.factories import make_generation
@@ -78,10 +79,10 @@ def test_the_right_password_forgives_what_was_mistyped(cast, clip):
 
 
 # ---- Pages -----------------------------------------------------------------------------------------
-def test_too_many_pages_a_minute_are_answered_with_a_sentence(shared, clip, monkeypatch):
+def test_too_many_pages_a_minute_are_answered_with_a_sentence(
+    shared, clip, stopped_clock, monkeypatch
+):
     monkeypatch.setattr(limits, "VISITS_A_MINUTE", 3)
-    moment = timezone.now()
-    monkeypatch.setattr(limits.timezone, "now", lambda: moment)
     _, token = shared
     client = browser()
     for _ in range(3):
@@ -140,6 +141,25 @@ def test_too_many_names_wait(shared, clip, monkeypatch):
     page = answer.content.decode()
     assert "2 people said their names" in page and 'value="From Kari"' in page
     assert Guest.objects.count() == 2
+
+
+def test_one_network_uses_up_no_more_than_its_share(shared, clip, monkeypatch):
+    """Of names, comments and verdicts; the next network goes on."""
+    for name in ("NAMES", "COMMENTS", "VERDICTS"):
+        monkeypatch.setattr(limits, f"NETWORK_{name}", Limit(2, 60))
+    share, token = shared
+    here, there = {"REMOTE_ADDR": "192.0.2.7"}, {"REMOTE_ADDR": "192.0.2.8"}
+    name_at = f"/s/{token}/name/"
+    for status, where in ((302, here), (302, here), (429, here), (302, there)):
+        answer = browser().post(name_at, {"name": "Ingrid"}, **where)
+        assert answer.status_code == status
+        assert (
+            "2 names came from your network. Try again in 1 min." in answer.content.decode()
+        ) == (status == 429)
+    client = browser_of(share, "Olav")
+    for path, data in (("comments/", {"text": "Hello"}), ("verdict/", {"verdict": "approved"})):
+        for status, where in ((302, here), (302, here), (429, here), (302, there)):
+            assert client.post(talk(token, clip, path), data, **where).status_code == status
 
 
 @pytest.mark.parametrize(

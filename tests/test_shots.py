@@ -103,12 +103,16 @@ def test_what_was_not_charged_frees_the_budget_and_what_nobody_knows_does_not(pr
     assert month_budget(project).spent == 0
 
 
-def test_a_price_nobody_knows_is_refused_where_there_is_a_budget(project, luma, asked):
+def test_a_price_nobody_knows_is_held_at_the_most_it_can_cost(project, luma, asked):
     Price.objects.filter(provider="luma").delete()
-    assert ask(project, luma, model="ray-2")[0].estimated_microusd is None
-    project.budget_microusd = 100 * DOLLAR
+    made = ask(project, luma, model="ray-2")[0]
+    assert (made.estimated_microusd, made.is_ceiling) == (
+        1_275_000,
+        True,
+    )  # 1.25 x Apiframe's $1.02
+    project.budget_microusd = 2 * DOLLAR
     project.save()
-    with pytest.raises(StudioError, match="Nobody knows what this costs at Luma"):
+    with pytest.raises(StudioError, match=r"costs at most \$1.27 and \$0.72 is left"):
         ask(project, luma, model="ray-2")
 
 

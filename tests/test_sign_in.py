@@ -40,7 +40,7 @@ def test_the_fifth_wrong_password_locks_with_the_wait(client, email):
     make_person("Alice")
     answers = [sign_in(client, email=email, password="wrong") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [422] * 4 + [429]
-    assert "Wait 15 minutes, then try again." in answers[-1].content.decode()
+    assert "Wait 3 minutes, then try again." in answers[-1].content.decode()
     assert sign_in(client, email=email).status_code == 429
     assert SESSION_KEY not in client.session
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.media.video import probe_video
+from studio.launcher import web
+from studio.media.probing import probe_video
 from studio.models import Generation
 from studio.services import sketches
 from studio.services.accounts import ensure_accounts
@@ -20,7 +22,8 @@ from tests.factories import make_generation
 from tests.people import make_cast, make_clip
 from tests.test_compose import shot
 
-pytestmark = pytest.mark.django_db
+# Drawn from a form and a picture; whose turn it is stands in lock files, not in rows.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
@@ -142,6 +145,23 @@ def test_one_look_at_a_time_for_each_person(client, cast, at, still, monkeypatch
         assert (answer.status_code, answer["Retry-After"]) == (503, "1")
         assert "Previs is busy" in answer.content.decode()
     assert client.post(f"{at}/sketch/", shot(start=str(still.code))).status_code == 200
+
+
+def test_few_threads_wait_for_a_look_and_the_next_is_told_at_once(client, at, still):
+    asked = shot(start=str(still.code))
+    with ExitStack() as waiting:
+        for _ in range(sketches.MAX_THREADS):
+            waiting.enter_context(sketches._thread())
+        started = time.monotonic()
+        answers = [
+            client.post(f"{at}/sketch/", asked),
+            client.post(f"{at}/sketch/first/", asked),
+            client.get(f"{at}/moves/push_in.webp?start={still.code}"),
+        ]
+        assert [answer.status_code for answer in answers] == [503] * 3
+        assert time.monotonic() - started < sketches.WAIT_S
+    assert client.post(f"{at}/sketch/first/", asked).status_code == 200
+    assert web.threads // 2 >= sketches.MAX_THREADS
 
 
 def test_a_render_that_fails_is_said_and_leaves_nothing(client, at, still, monkeypatch):

@@ -122,6 +122,7 @@ def signed_in_as(client):
 def make_without_password(name):
     person = make_person(name)
     person.set_unusable_password()
+    person.email_confirmed = True
     person.save()
     return person
 
@@ -234,6 +235,24 @@ def test_who_is_turned_away_reads_why(client, issuer, settings, claims, words):
     assert words in answer.content.decode()
     assert SESSION_KEY not in client.session
     assert not SocialAccount.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "here"),
+    [
+        # Letters that databases or Python take for k, i and s: other addresses, other people.
+        ("mi\N{KELVIN SIGN}e@example.com", "mike@example.com"),
+        ("m\N{LATIN SMALL LETTER DOTLESS I}ke@example.com", "mike@example.com"),
+        ("\N{LATIN SMALL LETTER LONG S}am@example.com", "sam@example.com"),
+        ("mike@example.com", "m\N{LATIN SMALL LETTER DOTLESS I}ke@example.com"),
+    ],
+)
+def test_an_address_that_only_looks_the_same_opens_no_account(client, issuer, theirs, here):
+    person = make_without_password("Person")
+    User.objects.filter(pk=person.pk).update(email=here, email_confirmed=True)
+    issuer.claims["email"] = theirs
+    assert go(client, issuer).status_code == 403
+    assert SESSION_KEY not in client.session and not SocialAccount.objects.exists()
 
 
 def test_a_linked_person_deactivated_since_is_turned_away(client, issuer):

@@ -131,12 +131,34 @@ def test_elsewhere_each_is_asked_about(project, emulator, asked):
     assert Generation.objects.filter(state=State.STORING).count() == 8
 
 
-def test_a_batch_answer_without_one_job_leaves_that_one(project, emulator, asked):
+def test_a_job_left_out_of_a_batch_answer_is_asked_about_alone(project, emulator, asked):
     shots = send(project, emulator, "legacy", 3)
     emulator.configure(script=[Scripted("missing")])
     sweep_once()
+    assert {again(shot).state for shot in shots} == {State.STORING}
+    assert emulator.stats["requests"]["legacy.fetch"] == 1
+
+
+def test_of_very_many_left_out_the_rest_waits_for_the_next_poll(
+    project, emulator, asked, monkeypatch
+):
+    monkeypatch.setattr("studio.fetching.MAX_SINGLE", 2)
+    shots = send(project, emulator, "legacy", 6)
+    past = timezone.now() - timedelta(minutes=10)
+    Generation.objects.filter(pk__in=[s.pk for s in shots]).update(submitted_at=past)
+    emulator.configure(rates={"missing": 1.0})
+    sweep_once()
     states = sorted(again(shot).state for shot in shots)
-    assert states == [State.RUNNING, State.STORING, State.STORING]
+    assert states == [State.RUNNING] * 4 + [State.STORING] * 2
+    assert emulator.stats["requests"]["legacy.fetch"] == 2
+
+
+def test_left_out_right_after_its_submit_is_nothing(project, emulator, asked):
+    (shot, _) = send(project, emulator, "legacy", 2, finished=False)
+    emulator.configure(rates={"missing": 1.0, "not_found": 1.0})
+    sweep_once()
+    row = again(shot)
+    assert (row.state, row.waiting_text, row.trouble) == (State.RUNNING, "", "")
 
 
 def test_a_batch_one_id_spoils_is_asked_one_by_one(project, emulator, asked):

@@ -6,6 +6,7 @@ import base64
 import re
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -14,6 +15,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from studio import vault
 from studio.services import keys, two_factor
@@ -103,6 +105,21 @@ def test_an_account_without_a_password_needs_the_code_alone(client, clock):
     shown = re.search(r'class="secret mono">([A-Z2-7 ]+)<', page).group(1).replace(" ", "")
     assert client.post("/account/two-factor/", {"code": code_of(shown)}).status_code == 200
     assert two_factor.is_on(alice)
+
+
+def test_without_a_password_an_open_window_is_not_enough(client, monkeypatch):
+    alice = make_person("Alice")
+    alice.set_unusable_password()
+    alice.save()
+    client.force_login(alice)
+    page = client.get("/account/two-factor/").content.decode()
+    shown = re.search(r'class="secret mono">([A-Z2-7 ]+)<', page).group(1).replace(" ", "")
+    later = timezone.now() + timedelta(minutes=11)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    answer = client.post("/account/two-factor/", {"code": code_of(shown)})
+    assert answer.status_code == 422
+    assert "Sign out, sign in again, and turn it on" in answer.content.decode()
+    assert not two_factor.is_on(alice)
 
 
 # ---- Signing in ------------------------------------------------------------------------

@@ -108,7 +108,15 @@ def test_the_dialog_shows_the_three_ways_out_and_the_price_of_doubt(me, uncertai
     dialog = me.get(
         f"/clips/{uncertain.code}/ways/", headers={"HX-Request": "true"}
     ).content.decode()
-    for words in ("It arrived", "Send again", "$0.71", "twice", "Give up", "Look for it at Luma"):
+    for words in (
+        "I have a job ID",
+        "Track it",
+        "Send again",
+        "$0.71",
+        "twice",
+        "Stop tracking",
+        "Check with Luma",
+    ):
         assert words in dialog
     plain = me.get(f"/clips/{uncertain.code}/ways/")
     assert plain["Location"] == f"/clips/{uncertain.code}/"
@@ -139,6 +147,9 @@ def test_the_line_page_shows_order_price_and_buttons(me, project, uncertain, emu
         title="Next one", estimated_microusd=710_000,
     )  # fmt: skip
     page = me.get(f"/p/{project.code}/line/").content.decode()
+    # What waits for a person comes first.
+    assert page.index(f"/clips/{uncertain.code}/ways/") < page.index("Under way")
+    assert "No confirmation" in page
     assert page.index("Under way") < page.index("Next one")
     assert "$0.71" in page
     assert f"/clips/{waiting.code}/hold/" in page

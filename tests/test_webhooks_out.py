@@ -145,7 +145,7 @@ def test_what_it_cost_is_told_where_it_is_wanted(cast, receiver):
     comment(cast)
     tasks.send_webhooks()
     assert json.loads(receiver.got[0][1])["data"]["cost"] == {
-        "charged": "no", "estimated_microusd": 0, "actual_microusd": None,
+        "charged": "no", "estimated_microusd": 0, "estimate": "exact", "actual_microusd": None,
     }  # fmt: skip
 
 
@@ -192,6 +192,40 @@ def test_it_is_tried_again_later_with_the_same_id_and_bytes(cast, receiver, hook
     assert first["webhook-id"] == second["webhook-id"] == str(row.code)
     assert body == again
     verify()(hook.reveal_secret(), second, again)
+
+
+@pytest.mark.parametrize(
+    ("title", "sent"),
+    [
+        ("", "Clip 9"),
+        ("A secret", "Clip 9"),
+        ("secret  PROMPT!", "Clip 9"),
+        ("A secret pro", "Clip 9"),  # cut in a long word, or in a script that has no spaces
+        ("Aurora", "Aurora"),
+    ],
+)
+def test_a_title_that_tells_the_prompt_is_not_sent(cast, receiver, hook, title, sent):
+    """What nobody titled is titled with the beginning of its prompt: the whole of a short one."""
+    clip = make_generation(
+        cast.project, by=cast.bob, title=title, prompt="A secret prompt", number=9
+    )
+    made = make_comment(clip, cast.carol, "Lower the ridge")
+    signals.comment_made.send_robust(None, generation=clip, comment=made, actor=cast.carol)
+    tasks.send_webhooks()
+    ((_, body),) = receiver.got
+    assert json.loads(body)["data"]["clip"]["title"] == sent
+    assert b"secret" not in body
+
+
+def test_what_a_provider_says_of_a_prompt_is_not_sent(cast, receiver, hook):
+    clip = make_generation(cast.project, state=State.RUNNING, by=cast.bob, prompt="A secret prompt")
+    said = "The provider could not render this shot. It says “Nothing fits a Secret  prompt”."
+    lifecycle.mark_failed(clip.pk, code="other", text=said, charged="no")
+    tasks.send_webhooks()
+    ((_, body),) = receiver.got
+    failure = json.loads(body)["data"]["failure"]
+    assert failure["text"] == "Its page says why."
+    assert WebhookDelivery.objects.get().payload["data"]["failure"] == failure
 
 
 @pytest.mark.parametrize(
@@ -366,6 +400,15 @@ def test_a_name_that_leads_inside_is_not_followed(cast, monkeypatch, address):
     tasks.send_webhooks()
     row.refresh_from_db()
     assert row.error == "The host hooks.example is not on the public internet."
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("rest", ["/T0/KEY", "?token=KEY", "#KEY", "/?a=KEY", ":8443?KEY"])
+def test_only_the_host_of_an_address_is_named(rest):
+    """The rest of an address may be as secret as a password: logs, lists and news leave it out."""
+    hook = Webhook(url=f"https://hooks.example{rest}")
+    assert hook.host in {"hooks.example", "hooks.example:8443"}
+    assert "KEY" not in str(hook)
 
 
 def test_an_exempt_host_is_exempt_with_its_port_alone(settings):

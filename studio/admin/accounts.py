@@ -21,14 +21,19 @@ from studio.admin.balance import amount, ask_provider
 from studio.admin.base import StudioAdmin, account_name, chip, dollars, filtered, moment, tell, when
 from studio.admin.confirming import Question, asked
 from studio.admin.filters import ProviderNames
+from studio.amounts import rate as in_words
+from studio.bulk import update_in_order
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import AT_PROVIDER_STATES, State
 from studio.providers.base import Balance
 from studio.providers.catalog import PROVIDER_LABELS
+from studio.providers.prices import CREDIT_RATES
 from studio.providers.registry import DEFAULT_BASE_URLS
+from studio.services import holds
 from studio.services.accounts import provider_label
 from studio.services.doors import clear_trouble
 from studio.services.errors import StudioError
+from studio.services.money.bills import book_credits, credits_without_money
 
 Origin = ProviderAccount.Origin
 PAID = [(slug, PROVIDER_LABELS.get(slug, slug)) for slug in DEFAULT_BASE_URLS]
@@ -85,6 +90,14 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parame
             raise forms.ValidationError(f"Shots at once is {limit}; it must be 1 or more.")
         return limit
 
+    def clean_credit_nanousd(self) -> int | None:
+        rate: int | None = self.cleaned_data["credit_nanousd"]
+        if rate == 0:
+            raise forms.ValidationError(
+                "What you pay a credit is 0; it must be more. Leave it empty for the usual rate."
+            )
+        return rate
+
     def clean_base_url(self) -> str:
         url = str(self.cleaned_data["base_url"] or "")
         if url and not url.startswith(("https://", "http://")):
@@ -119,11 +132,14 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         "base_url": "Base URL",
         "concurrent_limit": "Shots at once",
         "monthly_limit_microusd": "Limit a month",
+        "credit_nanousd": "What I pay a credit",
     }
     help_texts = {
         "label": "Tells several accounts at one provider apart",
         "concurrent_limit": "The others wait in line",
         "monthly_limit_microusd": "US dollars; empty = no limit",
+        "credit_nanousd": "US dollars, such as 0.0083. It counts for charges from now on; what is "
+        "booked stays as it is",
     }
     list_display = (
         "name",
@@ -131,6 +147,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         "key_kept",
         "in_flight",
         "month_limit",
+        "credit_price",
         "balance",
         "last_test",
         "origin",
@@ -138,10 +155,11 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
     list_filter = (("provider", ProviderNames), "enabled", "origin")
     search_fields = ("provider", "label", "base_url")
     ordering = ("provider", "label")
-    actions = ("test", "enable", "disable", "encrypt_again")
-    page_actions = ("test", "enable", "disable", "encrypt_again")
+    actions = ("test", "enable", "disable", "encrypt_again", "book_credits")
+    page_actions = ("test", "enable", "disable", "encrypt_again", "book_credits")
     readonly_fields = (
         "standing", "last_test", "balance", "balance_age", "origin", "swept", "made_at",
+        "credit_counts",
     )  # fmt: skip
 
     # ---- Columns -----------------------------------------------------------------------
@@ -191,6 +209,22 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         limit = obj.monthly_limit_microusd
         return "no limit" if limit is None else f"up to {dollars(limit)}"
 
+    @admin.display(description="A credit", ordering="credit_nanousd")
+    def credit_price(self, obj: ProviderAccount) -> str:
+        if obj.credit_nanousd is not None:
+            return in_words(obj.credit_nanousd)
+        usual = CREDIT_RATES.get(obj.provider)
+        return f"estimated at {in_words(usual.nanousd)}; set what you pay" if usual else "—"
+
+    @admin.display(description="Counts now as")
+    def credit_counts(self, obj: ProviderAccount) -> str:
+        if obj.credit_nanousd is not None:
+            return f"{in_words(obj.credit_nanousd)} a credit, as you set it"
+        usual = CREDIT_RATES.get(obj.provider)
+        if usual is None:
+            return "no rate: a charge told in credits alone is of an unknown amount"
+        return f"estimated at {in_words(usual.nanousd)} a credit, by {usual.source}"
+
     @admin.display(description="Balance")
     def balance(self, obj: ProviderAccount) -> str:
         left = Balance(obj.balance_microusd, obj.balance_credits, obj.balance_unit)
@@ -217,6 +251,9 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
             (None, {"fields": what if local else (*what, "key", "base_url", "dialect")})
         ]
         fieldsets.append(("Limits", {"fields": limits}))
+        if not local:
+            rate = ("credit_nanousd",) if obj is None else ("credit_nanousd", "credit_counts")
+            fieldsets.append(("Credits", {"fields": rate}))
         if obj is None:
             return fieldsets
         if obj.origin == Origin.ENVIRONMENT:
@@ -250,6 +287,9 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         if fresh:
             obj.set_key(fresh)
         super().save_model(request, obj, form, change)
+        if change and (fresh or "base_url" in form.changed_data):
+            # Whatever held it up was said of the earlier key or address.
+            holds.lift(obj.pk)
         if fresh and change:
             clear_trouble(obj)
             self.log_change(request, obj, NEW_KEY)
@@ -272,6 +312,7 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
             "enable": not obj.enabled,
             "disable": obj.enabled,
             "encrypt_again": obj.has_key,
+            "book_credits": credits_without_money(obj).exists(),
         }[name]
 
     # ---- Actions -----------------------------------------------------------------------
@@ -306,7 +347,8 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
         self, request: HttpRequest, queryset: QuerySet[ProviderAccount], enabled: bool
     ) -> None:
         rows = list(queryset.filter(enabled=not enabled))
-        ProviderAccount.objects.filter(pk__in=[row.pk for row in rows]).update(enabled=enabled)
+        chosen = ProviderAccount.objects.filter(pk__in=[row.pk for row in rows])
+        update_in_order(chosen, enabled=enabled)
         for row in rows:
             self.log_change(request, row, "Enabled." if enabled else "Disabled.")
         tell(request, rows, "Enabled" if enabled else "Disabled")
@@ -328,10 +370,24 @@ class ProviderAccountAdmin(StudioAdmin[ProviderAccount]):
                 done.append(account)
         tell(request, done, "Encrypted again with the newest key", refused)
 
+    @admin.action(description="Book credits charged before as money", permissions=["change"])
+    def book_credits(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        done, refused = [], []
+        for account in queryset:
+            count = book_credits(account)
+            if count:
+                self.log_change(request, account, f"Booked the credits of {count} clips as money.")
+                done.append(account)
+            else:
+                refused.append(f"{account_name(account)}: no charge in credits waits for a rate.")
+        tell(request, done, "Booked as money, at the rate that counts now", refused)
+
 
 def standing_chip(account: ProviderAccount) -> SafeString:
     if not account.enabled:
         return chip("Switched off")
+    if account.hold_reason:
+        return chip(f"Held: {account.hold_text}", "bad")
     if account.paused_until and account.paused_until > timezone.now():
         return chip(f"Waits: {account.trouble or 'trouble at the provider'}", "bad")
     if account.trouble:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 
 from studio.admin.base import account_name
+from studio.amounts import money
 from studio.models import ProviderAccount
 from studio.providers.base import Balance, ProviderError
 from studio.providers.catalog import specs_for
+from studio.services import holds
 from studio.services.accounts import provider_label
 from studio.services.doors import clear_trouble, open_door, refresh_balance
 from studio.services.errors import StudioError
-from studio.templatetags.studio_tags import money
 
 
 def ask_provider(account: ProviderAccount) -> str:
@@ -34,6 +35,7 @@ def ask_provider(account: ProviderAccount) -> str:
     except (ValueError, ImproperlyConfigured) as error:
         raise StudioError(f"{account_name(account)}: {error}") from error
     clear_trouble(account)
+    holds.lift(account.pk)
     return f"{account_name(account)}: the key works. {left}"
 
 

@@ -20,10 +20,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from studio.amounts import money
 from studio.http import StudioRequest
 from studio.models import ProviderAccount, User
 from studio.services.accounts import provider_label
-from studio.templatetags.studio_tags import ago, money
+from studio.templatetags.studio_tags import ago
 from studio.views.clips.media import serve_file
 
 M = TypeVar("M", bound=models.Model)
@@ -33,7 +34,10 @@ P = TypeVar("P", bound=models.Model)
 if TYPE_CHECKING:
     DjangoAdmin = admin.ModelAdmin
     DjangoInline = admin.TabularInline
+    AccountsField = forms.ModelMultipleChoiceField[ProviderAccount]
 else:
+    AccountsField = forms.ModelMultipleChoiceField
+
     # Django's classes take no type parameters at run time.
     class DjangoAdmin(admin.ModelAdmin):
         def __class_getitem__(cls, parameters: object) -> type:
@@ -102,30 +106,53 @@ def signed_in_user(request: HttpRequest) -> User:
     return cast(StudioRequest, request).user
 
 
+class PaidAccountsField(AccountsField):
+    """A box for each paid account."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **kwargs: Any) -> None:
+        rows = ProviderAccount.objects.exclude(provider="previs")
+        super().__init__(queryset=rows, **({"required": False} | kwargs))
+
+    def label_from_instance(self, obj: models.Model) -> str:
+        return account_name(cast(ProviderAccount, obj))
+
+
 # ---- Money -----------------------------------------------------------------------------
 class DollarsField(forms.DecimalField):
     """Dollars on the page, whole micro-USD in the row. Empty = None."""
 
+    unit = MICROUSD
+    places = 6
+
     def __init__(self, **kwargs: Any) -> None:
-        kwargs = {"min_value": 0, "max_digits": 15, "decimal_places": 6} | kwargs
-        super().__init__(**kwargs)
+        usual = {"min_value": 0, "max_digits": 9 + self.places, "decimal_places": self.places}
+        super().__init__(**(usual | kwargs))
 
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, int):
             return value
-        shown = f"{Decimal(value) / MICROUSD:.6f}".rstrip("0")
+        shown = f"{Decimal(value) / self.unit:.{self.places}f}".rstrip("0")
         whole, _, cents = shown.partition(".")
         return f"{whole}.{cents:0<2}"
 
     def clean(self, value: Any) -> Any:
         amount = super().clean(value)
-        return None if amount is None else int(amount * MICROUSD)
+        return None if amount is None else int(amount * self.unit)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
             return bool(self.clean(data) != initial)
         except ValidationError:
             return True
+
+
+class RateField(DollarsField):
+    """Dollars for one credit on the page, whole nano-USD in the row: credits may be very small."""
+
+    unit = 1_000_000_000
+    places = 9
 
 
 # Column -> what its filter is headed with, where the column's own name is not a word.
@@ -168,7 +195,18 @@ class StudioAdmin(DjangoAdmin[M]):
         if db_field.name.endswith("microusd"):
             words = {k: v for k, v in kwargs.items() if k in ("label", "help_text")}
             return DollarsField(required=not db_field.blank, **words)
+        if db_field.name.endswith("nanousd"):
+            words = {k: v for k, v in kwargs.items() if k in ("label", "help_text")}
+            return RateField(required=not db_field.blank, **words)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(
+        self, db_field: models.ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelMultipleChoiceField[Any] | None:
+        if db_field.related_model is ProviderAccount:
+            words = {k: v for k, v in kwargs.items() if k in ("label", "help_text")}
+            return PaidAccountsField(**words)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
         """Write only what was changed on the page: workers write other columns of the same row."""

@@ -11,13 +11,15 @@ from django.http import HttpRequest, HttpResponse
 
 from studio.admin.base import ReadOnlyAdmin, signed_in_user, tell
 from studio.admin.confirming import Question, ask, asked, is_confirmed
+from studio.amounts import Certainty, amount_text
+from studio.forms.money import quotes_in
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services import shots
 from studio.services.accounts import provider_label
 from studio.services.errors import StudioError
+from studio.services.money.quotes import PriceTable, own_rates, quote_again
 from studio.services.work import reconcile
-from studio.templatetags.studio_tags import money
 
 RETRYABLE = frozenset({State.FAILED, State.CANCELLED, State.ABANDONED})
 WATCHED = frozenset({State.RUNNING, State.STALLED, State.UNCERTAIN})
@@ -89,7 +91,7 @@ class ClipActions(ReadOnlyAdmin[Generation]):
             lambda row: reconcile.check_again(generation=row),
         )
 
-    @admin.action(description="It arrived", permissions=["act"])
+    @admin.action(description="Track a job ID", permissions=["act"])
     def arrived(self, request: HttpRequest, queryset: QuerySet[Generation]) -> HttpResponse | None:
         rows = list(queryset.filter(state=State.UNCERTAIN)[:2])
         if len(rows) != 1:
@@ -104,12 +106,12 @@ class ClipActions(ReadOnlyAdmin[Generation]):
                 error = trouble.message
             else:
                 self.log_change(request, rows[0], f"It arrived as {job_id.strip()}.")
-                tell(request, rows, "Watched from now on")
+                tell(request, rows, "Tracked from now on")
                 return None
         question = Question(
             "It arrived at the provider",
-            "Watch it",
-            lambda row: "It is watched as this job. Nothing is bought.",
+            "Track it",
+            lambda row: "It is tracked as this job. Nothing is bought.",
             field="job_id",
             label="The job id, as the provider shows it",
             typed=job_id,
@@ -134,11 +136,11 @@ class ClipActions(ReadOnlyAdmin[Generation]):
         )
         return None
 
-    @admin.action(description="Give up", permissions=["act"])
+    @admin.action(description="Stop tracking", permissions=["act"])
     def give_up(self, request: HttpRequest, queryset: QuerySet[Generation]) -> HttpResponse | None:
         question = Question(
-            "Stop watching?",
-            "Give up",
+            "Stop tracking?",
+            "Stop tracking",
             lambda row: (
                 f"{provider_label(row.provider)} may still render it and charge {_price(row)}."
             ),
@@ -147,32 +149,51 @@ class ClipActions(ReadOnlyAdmin[Generation]):
             return page
         by = signed_in_user(request)
         self._each(
-            request, queryset, "Given up", lambda row: reconcile.give_up(generation=row, by=by)
+            request,
+            queryset,
+            "No longer tracked",
+            lambda row: reconcile.give_up(generation=row, by=by),
         )
         return None
 
-    @admin.action(description="Fetch again", permissions=["act"])
+    @admin.action(description="Download again", permissions=["act"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Generation]) -> None:
         by = signed_in_user(request)
         self._each(
             request,
             queryset,
-            "Being fetched again",
+            "Being downloaded again",
             lambda row: reconcile.fetch_again(generation=row, by=by),
         )
 
     # ---- Here --------------------------------------------------------------------------------
     @admin.action(description="Try again", permissions=["act"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Generation]) -> HttpResponse | None:
-        question = Question("Buy another take?", "Try again", _risk_of_retry)
+        table, rates = PriceTable.load(), own_rates()
+
+        def price(row: Generation) -> tuple[int | None, Certainty]:
+            """What it cost the first time; the price now, where that is more; and how well known."""
+            now = quote_again(row, rates.get(row.account_id), table)
+            first = row.estimated_microusd
+            if now is not None and (first is None or now.microusd >= first):
+                return now.microusd, now.certainty
+            return first, row.estimate_certainty
+
+        question = Question(
+            "Buy another take?",
+            "Try again",
+            lambda row: _risk_of_retry(row, *price(row)),
+            price=lambda row: price(row)[0],
+        )
         if page := self._asked(request, queryset, "retry", question):
             return page
-        by = signed_in_user(request)
+        by, quotes = signed_in_user(request), quotes_in(request.POST)
 
         def again(row: Generation) -> None:
             # The same press twice makes one new take; a later failure of the new one may be retried.
             token = uuid.uuid5(RETRY_SPACE, f"{row.code} {row.finished_at}")
-            shots.retry(generation=row, by=by, request_token=token)
+            quoted = quotes.get(str(row.pk))
+            shots.retry(generation=row, by=by, request_token=token, quoted_microusd=quoted)
 
         self._each(request, queryset, "Tried again", again)
         return None
@@ -199,16 +220,14 @@ class ClipActions(ReadOnlyAdmin[Generation]):
 
 
 def _price(row: Generation) -> str:
-    known = row.estimated_microusd
-    return money(known) if known is not None else "its price, which is not known,"
+    if row.estimated_microusd is None:
+        return "its price, which is not known,"
+    return row.estimate_text
 
 
-def _risk_of_retry(row: Generation) -> str:
-    if row.estimated_microusd == 0:
+def _risk_of_retry(row: Generation, microusd: int | None, certainty: Certainty) -> str:
+    if microusd == 0:
         return ""
-    return " ".join(
-        filter(
-            None,
-            [f"Costs {_price(row)}.".replace(",.", "."), CHARGED.get(Charged(row.charged), "")],
-        )
-    )
+    price = amount_text(microusd, certainty)
+    cost = "Its price is not known." if microusd is None else f"Costs {price}."
+    return f"{cost} {CHARGED.get(Charged(row.charged), '')}".strip()

@@ -61,9 +61,12 @@ class ChargedFilter(OneOf):
     parameter_name = "paid"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value or "pending", str(text)) for value, text in Charged.choices]
+        listed = [(value or "pending", str(text)) for value, text in Charged.choices]
+        return [*listed, ("amount", "Charged, amount unknown")]
 
     def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if value == "amount":
+            return queryset.filter(charged=Charged.YES, actual_microusd=None)
         return queryset.filter(charged="" if value == "pending" else value)
 
 

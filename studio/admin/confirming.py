@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from studio.admin.base import StudioAdmin, link
+from studio.amounts import money
 from studio.models import Generation
-from studio.templatetags.studio_tags import money
 
 CONFIRMED = "confirmed"
 MOST = 500  # rows at once; Django takes 1,000 fields of a form
@@ -30,6 +30,7 @@ class Question:
     label: str = ""
     typed: str = ""
     error: str = ""
+    price: Callable[[Any], int | None] | None = None  # of a row, micro-USD; goes with the answer
 
 
 def is_confirmed(request: HttpRequest) -> bool:
@@ -58,7 +59,8 @@ def ask(
 ) -> HttpResponse:
     """Return the page that names each row and what is at stake; its form does the action."""
     left, rows = len(rows) - MOST, rows[:MOST]
-    at_stake = [getattr(row, "estimated_microusd", 0) or 0 for row in rows if question.risk(row)]
+    price = question.price or (lambda row: getattr(row, "estimated_microusd", None))
+    at_stake = [price(row) or 0 for row in rows if question.risk(row)]
     of_money = any(at_stake) and len(at_stake) > 1 and not question.field
     ctx = model_admin.admin_site.each_context(request) | {
         "title": question.title,
@@ -67,7 +69,13 @@ def ask(
         "noun": model_admin.noun or model_admin.opts.verbose_name,
         "question": question,
         "rows": [
-            (row.pk, _named(model_admin, row), getattr(row, "project", None), question.risk(row))
+            (
+                row.pk,
+                _named(model_admin, row),
+                getattr(row, "project", None),
+                question.risk(row),
+                question.price(row) if question.price else None,
+            )
             for row in rows
         ],
         "in_projects": any(hasattr(row, "project") for row in rows),

@@ -33,6 +33,8 @@ from studio.admin.clip_filters import (
 )
 from studio.admin.events import TONES, EventInline
 from studio.admin.filters import AccountNames, ProjectFilter
+from studio.amounts import Certainty
+from studio.amounts import rate as rate_in_words
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services.accounts import provider_label
@@ -152,7 +154,12 @@ class GenerationAdmin(ClipActions, ReadOnlyAdmin[Generation]):
 
     @admin.display(description="Cost", ordering="estimated_microusd")
     def cost(self, obj: Generation) -> str:
-        return f"{dollars(obj.cost_microusd)}, {self.charged_text(obj).lower()}"
+        cost = "—" if obj.estimated_microusd is None else obj.amount_text
+        if obj.amount_unknown:
+            cost = "unknown"
+        elif obj.actual_microusd is not None:
+            cost = dollars(obj.actual_microusd)
+        return f"{cost}, {self.charged_text(obj).lower()}"
 
     @admin.display(description="Charged", ordering="charged")
     def charged_text(self, obj: Generation) -> str:
@@ -209,11 +216,17 @@ class GenerationAdmin(ClipActions, ReadOnlyAdmin[Generation]):
 
     @admin.display(description="Estimate")
     def estimate(self, obj: Generation) -> str:
-        return _amount(obj.estimated_microusd, obj.estimated_credits, obj.credit_unit)
+        amount = _amount(obj.estimated_microusd, obj.estimated_credits, obj.credit_unit)
+        known = obj.estimate_certainty
+        return amount if known is Certainty.EXACT else f"{known} {amount}"
 
     @admin.display(description="In the end")
     def actual(self, obj: Generation) -> str:
-        return _amount(obj.actual_microusd, obj.actual_credits, obj.credit_unit)
+        if obj.amount_unknown and obj.actual_credits is None:
+            return "charged, the amount is unknown"
+        amount = _amount(obj.actual_microusd, obj.actual_credits, obj.credit_unit)
+        rate = obj.credit_nanousd
+        return amount if rate is None else f"{amount}, booked at {rate_in_words(rate)} a credit"
 
     @admin.display(description="Sent")
     def sent_at(self, obj: Generation) -> str:

@@ -27,7 +27,7 @@ from studio.admin.base import account_name
 from studio.admin.clip_filters import NEEDS_A_PERSON
 from studio.models import Export, Generation, Keyframe, Project, ProviderAccount
 from studio.models.generation import ACTIVE_STATES, MOVING_STATES, State
-from studio.services import disk
+from studio.services import disk, signs
 from studio.templatetags.studio_tags import took
 
 # The schedule revives the sweep each half minute or so; a longer silence means no worker at all.
@@ -100,7 +100,7 @@ def health_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 def pulse() -> list[Sign]:
     """Return the signs of life, the most important first; a fixed number of queries."""
-    return [_sweep(), _queue(), *_shots(), _failures(), _disk()]
+    return [_sweep(), *_trouble(), _queue(), *_shots(), _failures(), _disk()]
 
 
 def _sweep() -> Sign:
@@ -116,6 +116,24 @@ def _sweep() -> Sign:
     return Sign(
         name, f"{took(max(age.total_seconds(), 0))} ago", "ok", "The last look at what is in flight"
     )
+
+
+def _trouble() -> list[Sign]:
+    """Return what is wrong with the sweep, if anything is."""
+    found = []
+    failure = signs.sweep_failure()
+    if failure is not None:
+        ago, finished = failure
+        last = f"{took(finished.total_seconds())} ago" if finished is not None else "never"
+        text = f"The sweep stopped with an error; it last came to its end: {last}"
+        href = "/admin/django_q/failure/"
+        found.append(Sign("Sweep", f"{took(ago.total_seconds())} ago", "bad", text, href))
+    count = signs.set_aside()
+    if count:
+        text = "Shots whose answers cannot be recorded; tried again alone, see the log"
+        href = "/admin/studio/generation/?set_aside_at__isnull=0"
+        found.append(Sign("Set aside", str(count), "bad", text, href))
+    return found
 
 
 def _queue() -> Sign:

@@ -1,4 +1,4 @@
-"""The ledger and spend requests; both are read here, never written."""
+"""The ledger and spend requests, which are only read here, and the limit of the whole studio."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from studio.admin.base import ReadOnlyAdmin, account_name, chip, dollars, link
+from studio.admin.base import ReadOnlyAdmin, StudioAdmin, account_name, chip, dollars, link
 from studio.admin.filters import AccountNames, ProjectFilter
-from studio.models import LedgerEntry, SpendRequest
+from studio.models import LedgerEntry, SpendRequest, StudioSettings
+from studio.services.money.budgets import studio_spent
 
 TONES = {
     SpendRequest.State.OPEN: "run",
@@ -71,6 +72,71 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
         return f"{obj.month:%B %Y}"
 
 
+@admin.register(StudioSettings)
+class StudioSettingsAdmin(StudioAdmin[StudioSettings]):
+    """One row: what the whole studio may spend in a month, and what new projects start with."""
+
+    title = "Studio settings"
+    labels = {
+        "monthly_limit_microusd": "Limit a month",
+        "project_makers": "Who may make projects",
+        "new_budget_microusd": "Budget a month",
+        "new_ask_above_microusd": "Shots dearer than this are asked for first",
+        "new_offered": "Paid accounts",
+        "new_accounts": "Chosen accounts",
+    }
+    help_texts = {
+        "monthly_limit_microusd": "US dollars for all projects together; empty = no limit. "
+        "Nobody can waive it",
+        "project_makers": "By hand, as the sample or by import. People are allowed it on their page "
+        "under People",
+        "new_budget_microusd": "US dollars; empty = no limit. Owners who are not staff cannot raise "
+        "a project’s budget above it",
+        "new_ask_above_microusd": "US dollars; empty = only what goes over a budget",
+        "new_offered": "Of projects made by people who are not staff. Staff’s own may use all. "
+        "Changed later on each project’s page",
+    }
+    list_display = ("name", "limit", "spent")
+    fieldsets = (
+        (None, {"fields": ("monthly_limit_microusd", "spent")}),
+        (
+            "New projects",
+            {
+                "fields": (
+                    "project_makers", "new_budget_microusd", "new_ask_above_microusd", "new_offered",
+                    "new_accounts",
+                )
+            },
+        ),
+    )  # fmt: skip
+    readonly_fields = ("spent",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StudioSettings]:
+        StudioSettings.load()
+        return super().get_queryset(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: StudioSettings | None = None
+    ) -> bool:
+        return False
+
+    @admin.display(description="For")
+    def name(self, obj: StudioSettings) -> str:
+        return "The whole studio"
+
+    @admin.display(description="Limit a month")
+    def limit(self, obj: StudioSettings) -> str:
+        limit = obj.monthly_limit_microusd
+        return "no limit" if limit is None else f"up to {dollars(limit)}"
+
+    @admin.display(description="Spent and held this month")
+    def spent(self, obj: StudioSettings) -> str:
+        return dollars(studio_spent())
+
+
 @admin.register(SpendRequest)
 class SpendRequestAdmin(ReadOnlyAdmin[SpendRequest]):
     """Shots that somebody asked an owner for; answered on the project's spend page."""
@@ -93,7 +159,7 @@ class SpendRequestAdmin(ReadOnlyAdmin[SpendRequest]):
 
     @admin.display(description="Amount", ordering="estimated_microusd")
     def amount(self, obj: SpendRequest) -> str:
-        return dollars(obj.estimated_microusd)
+        return obj.price_text
 
     @admin.display(description="Answer", ordering="state")
     def answer(self, obj: SpendRequest) -> SafeString:
@@ -107,4 +173,4 @@ class SpendRequestAdmin(ReadOnlyAdmin[SpendRequest]):
         return format_html('<pre class="raw" tabindex="0">{}</pre>', text)
 
     def heading(self, obj: SpendRequest) -> str:
-        return f"{obj.by.name} asks for {dollars(obj.estimated_microusd)}"
+        return f"{obj.by.name} asks for {obj.price_text}"

@@ -125,11 +125,11 @@ class WebhookAdmin(ReadOnlyAdmin[Webhook]):
         return super().get_queryset(request).annotate(waiting=Count("deliveries", filter=waiting))
 
     def heading(self, obj: Webhook) -> str:
-        return deliveries.host_of(obj)
+        return obj.host
 
     @admin.display(description="To", ordering="url")
     def host(self, obj: Webhook) -> str:
-        return deliveries.host_of(obj)
+        return obj.host
 
     @admin.display(description="Standing", ordering="failing_since")
     def standing(self, obj: Webhook) -> SafeString:
@@ -195,7 +195,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @admin.display(description="To", ordering="webhook__url")
     def to(self, obj: WebhookDelivery) -> str | SafeString:
-        return link(obj.webhook, deliveries.host_of(obj.webhook))
+        return link(obj.webhook, obj.webhook.host)
 
     @admin.display(description="Project", ordering="webhook__project__name")
     def project_link(self, obj: WebhookDelivery) -> str | SafeString:

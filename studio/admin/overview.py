@@ -31,16 +31,19 @@ from studio.models import (
     Orphan,
     ProviderAccount,
     SpendRequest,
+    StudioSettings,
     Webhook,
     WebhookDelivery,
 )
 from studio.models.generation import State
 from studio.providers.base import Balance
-from studio.services import keys
+from studio.services import holds, keys
+from studio.services.money.spending import unknown_amounts
 
 LATELY = timedelta(days=1)
 SHOWN_TASKS = 5
 MAY_LOCK = "studio.change_provideraccount"
+MAY_SET = "studio.change_studiosettings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         "purses": _purses() if accounts else [],
         "locks": keys.look() if accounts else None,
         "may_lock": may(MAY_LOCK),
+        "new_defaults": _new_defaults() if may(MAY_SET) else None,
         "broken": _broken() if may("django_q.view_failure") else [],
     }
 
@@ -106,6 +110,20 @@ def encrypt_again(request: HttpRequest) -> HttpResponse:
     if not done.older and not done.unreadable:
         messages.info(request, "All of them were locked with the newest key already.")
     return HttpResponseRedirect(reverse("admin:index"))
+
+
+def defaults_read(request: HttpRequest) -> HttpResponse:
+    """Take the line about new projects off the first page, for all staff."""
+    if not request.user.has_perm(MAY_SET):
+        raise PermissionDenied("This takes the right to change the studio’s settings.")
+    StudioSettings.objects.update(announces_defaults=False)
+    return HttpResponseRedirect(reverse("admin:index"))
+
+
+def _new_defaults() -> StudioSettings | None:
+    """Return the settings while the first page is to say what new projects start with."""
+    found = StudioSettings.current()
+    return found if found.announces_defaults else None
 
 
 # ---- What waits for a person -----------------------------------------------------------
@@ -129,9 +147,14 @@ def _clips() -> Iterator[Waits]:
     )
     yield Waits(
         counts["unkept"],
-        "rendered, but the clip could not be kept. Fetch again",
+        "rendered, but the clip could not be downloaded. Download it again",
         f"{clips}?stands=unkept",
         "bad",
+    )
+    yield Waits(
+        unknown_amounts().shots,
+        "clips charged with unknown amount: the provider’s own bill says it",
+        f"{clips}?paid=amount",
     )
 
 
@@ -155,6 +178,12 @@ def _accounts() -> Iterator[Waits]:
         sum(map(fails, with_last_test(rows))), "accounts failed their last test", href, "bad"
     )
     yield Waits(rows.exclude(trouble="").count(), "accounts in trouble", href, "bad")
+    yield Waits(
+        rows.exclude(polls_trouble="").count(), "accounts whose answers do not come", href, "bad"
+    )
+    for account in holds.held_accounts():
+        # The sentence says how many shots wait there; what is counted is the account.
+        yield Waits(1, f"account held. {holds.sentence(account)}", href, "bad")
 
 
 def _exports() -> Iterator[Waits]:

@@ -9,13 +9,13 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
-from axes.utils import reset
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import Count, Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
 from studio.admin.base import (
@@ -31,8 +31,10 @@ from studio.admin.confirming import Question, asked
 from studio.admin.filters import ProjectFilter
 from studio.admin.members import PersonMembershipInline
 from studio.models import Invite, Membership, User
-from studio.services import notices, people, sessions, two_factor
+from studio.models.project import InviteQuerySet
+from studio.services import notices, people, rights, sessions, two_factor
 from studio.services.browsers import browser_name
+from studio.services.signing_in import forget_tries
 
 # Its list is shown and hidden by Django's style sheet, which wants it.
 WITHOUT_ONE = (
@@ -80,6 +82,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     labels = {
         "is_active": "Active",
         "is_staff": "Staff",
+        "may_make_projects": "May make projects",
         "is_superuser": "Everything",
         "groups": "Permission groups",
         "user_permissions": "Permissions",
@@ -88,6 +91,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     help_texts = {
         "is_active": "May sign in",
         "is_staff": "May enter the control room, and do there what the permissions below allow",
+        "may_make_projects": "While the studio’s settings leave it to staff and people they allow it",
         "is_superuser": "May do everything here without being given each permission",
         "groups": "Gives the permissions of each group.",
         "user_permissions": "Given to this person alone.",
@@ -103,10 +107,10 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
     readonly_fields = ("codes", "signs_on", "seen", "made_at")
     filter_horizontal = ("groups", "user_permissions")
     inlines = (PersonMembershipInline,)
-    actions = ("deactivate", "activate", "reset_two_factor", "unlink")
-    page_actions = ("deactivate", "activate", "reset_two_factor", "unlink")
+    actions = ("deactivate", "activate", "reset_two_factor", "unlink", "trust_address")
+    page_actions = actions
     fieldsets = (
-        (None, {"fields": ("name", "email", "password", "is_active")}),
+        (None, {"fields": ("name", "email", "password", "is_active", "may_make_projects")}),
         ("May use the control room", {"fields": POWERS}),
         ("Signs in", {"fields": ("codes", "signs_on", "seen")}),
         ("Other", {"fields": ("shortcuts", "made_at")}),
@@ -155,17 +159,35 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
 
     # ---- Who may change whom -----------------------------------------------------------
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Changing a superuser's password or address would make anybody one.
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+        if obj is not None and not rights.may_change_account(request.user, obj):
             return False
         return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # what people made keeps their name; deactivate them instead
 
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """One's own is changed with the password of now: an open window is not enough."""
+        if id == str(request.user.pk):
+            return HttpResponseRedirect("/account/password/")
+        return super().user_change_password(request, id, form_url)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        response = super().render_change_form(request, context, *args, **kwargs)
+        obj = kwargs.get("obj")
+        if obj is not None and not self.has_change_permission(request, obj):
+            context["page_actions"] = []
+        return response
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
+            # Typed by staff, not proved: it links no single sign-on until it is.
+            User.objects.filter(pk=obj.pk).update(email_confirmed=False)
             notices.tell_of_address(obj, before=form.initial["email"])
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
@@ -186,6 +208,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
             "activate": not obj.is_active,
             "reset_two_factor": obj.has_codes,  # type: ignore[attr-defined]  # annotated
             "unlink": obj.is_linked,  # type: ignore[attr-defined]  # annotated
+            "trust_address": not (obj.email_confirmed or obj.has_usable_password()),
         }
         return fits[name]
 
@@ -220,7 +243,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
             if person.pk == request.user.pk:
                 refused.append("You cannot deactivate yourself.")
             elif not self.has_change_permission(request, person):
-                refused.append(f"{person} may do everything here; only a superuser changes that.")
+                refused.append(rights.BEYOND.format(person))
             else:
                 done.append(person)
         User.objects.filter(pk__in=[p.pk for p in done]).update(is_active=active)
@@ -249,7 +272,7 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
             if person.pk == request.user.pk:
                 refused.append("Your own is turned off on your account page, with a code.")
             elif not self.has_change_permission(request, person):
-                refused.append(f"{person} may do everything here; only a superuser changes that.")
+                refused.append(rights.BEYOND.format(person))
             elif two_factor.turn_off(user=person, by=signed_in_user(request)):
                 # Whoever has the lost phone may be signed in on it.
                 sessions.end_all(user=person)
@@ -263,12 +286,40 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
         done, refused = [], []
         for person in queryset.filter(pk__in=SocialAccount.objects.values("user")):
             if not self.has_change_permission(request, person):
-                refused.append(f"{person} may do everything here; only a superuser changes that.")
+                refused.append(rights.BEYOND.format(person))
             else:
                 SocialAccount.objects.filter(user=person).delete()
+                # Whoever came in by the link may still be signed in.
+                sessions.end_all(user=person)
                 self.log_change(request, person, "Single sign-on was unlinked.")
                 done.append(person)
         tell(request, done, "Unlinked", refused)
+
+    @admin.action(description="Let single sign-on open the account", permissions=["change"])
+    def trust_address(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """For an account without a password, whose address was typed and never confirmed."""
+        question = Question(
+            "Are these addresses theirs?",
+            "Allow",
+            lambda person: (
+                f"Whoever {settings.SSO_NAME} knows as {person.email} is let in as {person}."
+            ),
+            column="What it does",
+        )
+        typed = [person for person in queryset.filter(email_confirmed=False)
+                 if not person.has_usable_password()]  # fmt: skip
+        if page := asked(self, request, typed, "trust_address", question):
+            return page
+        done, refused = [], []
+        for person in typed:
+            if not self.has_change_permission(request, person):
+                refused.append(rights.BEYOND.format(person))
+            else:
+                User.objects.filter(pk=person.pk).update(email_confirmed=True)
+                self.log_change(request, person, "Single sign-on was let in by the address.")
+                done.append(person)
+        tell(request, done, "Allowed", refused)
+        return None
 
 
 @admin.register(Membership)
@@ -308,6 +359,9 @@ class InviteAdmin(ReadOnlyAdmin[Invite]):
     actions = ("revoke",)
     page_actions = ("revoke",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invite]:
+        return cast(InviteQuerySet, super().get_queryset(request)).with_maker()
+
     @admin.display(description="For", ordering="note")
     def note_or_role(self, obj: Invite) -> str:
         return obj.note or f"a new {obj.role}"
@@ -322,6 +376,8 @@ class InviteAdmin(ReadOnlyAdmin[Invite]):
             return chip("Used")
         if obj.revoked_at:
             return chip("Revoked", "bad")
+        if not obj.maker_may_invite:
+            return chip("Ended: its maker can no longer invite", "bad")
         return chip("Open", "ok") if obj.is_open else chip("Out of date")
 
     @admin.display(description="Invited by", ordering="created_by__name")
@@ -416,7 +472,8 @@ class AccessAttemptAdmin(TriedAdmin[AccessAttempt]):
     def let_in(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         rows = list(queryset)
         for row in rows:
-            reset(username=row.username, ip=row.ip_address)
+            forget_tries(email=row.username, address=row.ip_address or "")
+            row.delete()
         tell(request, rows, "May try again")
 
 

@@ -16,6 +16,8 @@ from studio.models import Price
 from studio.models.project import RESOLUTIONS
 from studio.providers.catalog import SPECS, UnknownModel, get_spec, price_for
 from studio.services.accounts import provider_label
+from studio.services.money.prices import take_charges
+from studio.services.money.quotes import AGREEING_CHARGES, is_settled
 from studio.templatetags.studio_tags import ago
 
 WHAT = ("provider", "model", "duration_s", "resolution")
@@ -58,7 +60,8 @@ class PriceAdmin(StudioAdmin[Price]):
     form = PriceForm
     labels = {"microusd": "Dollars", "credits": "Provider’s own", "duration_s": "Length"}
     help_texts = {
-        "microusd": "US dollars; empty = not known",
+        "microusd": "US dollars; empty = the credits at the account’s rate. Luma: of 16:9, other "
+        "shapes follow by their pixels",
         "credits": "In the provider’s own unit; empty = none",
         "unit": "The word for it, such as credits",
         "duration_s": "Seconds",
@@ -84,8 +87,8 @@ class PriceAdmin(StudioAdmin[Price]):
         ("Price of one clip", {"fields": ("microusd", "credits", "unit", "last_charge")}),
         ("Where it is from", {"fields": ("source", "checked_on", "edited")}),
     )
-    actions = ("follow_catalogue",)
-    page_actions = ("follow_catalogue",)
+    actions = ("follow_catalogue", "accept_charges")
+    page_actions = ("follow_catalogue", "accept_charges")
 
     @admin.display(description="Provider", ordering="provider")
     def provider_name(self, obj: Price) -> str:
@@ -107,12 +110,9 @@ class PriceAdmin(StudioAdmin[Price]):
     def follows(self, obj: Price) -> str:
         return "by hand" if obj.edited else "from the list"
 
-    @admin.display(description="Charged last", ordering="charged_microusd")
+    @admin.display(description="Charged", ordering="charged_microusd")
     def last_charge(self, obj: Price) -> str:
-        if obj.charged_microusd is None:
-            return "—"
-        drift = f" ({obj.drift:+.0%})" if obj.drift else ""
-        return f"{dollars(obj.charged_microusd)}{drift}, {ago(obj.charged_at)}"
+        return " ".join(filter(None, (_learned(obj), _flagged(obj)))) or "—"
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Price | None = None
@@ -123,15 +123,36 @@ class PriceAdmin(StudioAdmin[Price]):
         if not form.changed_data:
             return
         obj.edited = True
+        columns = [*self.changed_columns(form), "edited", "checked_on"]
+        if "credits" in form.changed_data and "microusd" not in form.changed_data:
+            # The dollars were those of the other amount of credits.
+            obj.microusd = None
+            columns.append("microusd")
         if not form.cleaned_data.get("checked_on"):
             obj.checked_on = timezone.now().date()
         if change:
-            obj.save(update_fields=[*self.changed_columns(form), "edited", "checked_on"])
+            obj.save(update_fields=columns)
         else:
             obj.save()
 
     def offers(self, obj: Price, name: str) -> bool:
+        if name == "accept_charges":
+            return obj.charged_microusd not in (None, obj.microusd)
         return obj.edited and price_for(*(getattr(obj, n) for n in WHAT)) is not None
+
+    @admin.action(description="Take what is charged as the price", permissions=["change"])
+    def accept_charges(self, request: HttpRequest, queryset: QuerySet[Price]) -> None:
+        done, refused = [], []
+        for price in queryset:
+            if price.charged_microusd is None:
+                refused.append(f"{price}: nothing was charged for this yet.")
+                continue
+            take_charges(price)
+            self.log_change(
+                request, price, f"Takes {dollars(price.charged_microusd)}, as is charged."
+            )
+            done.append(price)
+        tell(request, done, "Priced as is charged", refused)
 
     @admin.action(description="Follow the catalogue again", permissions=["change"])
     def follow_catalogue(self, request: HttpRequest, queryset: QuerySet[Price]) -> None:
@@ -152,3 +173,27 @@ class PriceAdmin(StudioAdmin[Price]):
             self.log_change(request, price, "Follows the catalogue again.")
             done.append(price)
         tell(request, done, "Following the catalogue again", refused)
+
+
+def _learned(price: Price) -> str:
+    if price.charged_microusd is None:
+        return ""
+    count = len(price.charges or []) or 1
+    amounts = "" if count == 1 else f", the median of {count}"
+    text = f"{dollars(price.charged_microusd)}{amounts}"
+    if price.drift:
+        text += f" ({price.drift:+.0%})"
+    if price.microusd is None and price.credits is None and not is_settled(price, None):
+        text += f", no price yet: {AGREEING_CHARGES} charges that agree make one"
+    if not price.edited and price.microusd is not None and price.charged_microusd < price.microusd:
+        text += ", cheaper than the list: quotes use the list until you accept it"
+    return f"{text}, {ago(price.charged_at)}." if price.charged_at else f"{text}."
+
+
+def _flagged(price: Price) -> str:
+    if price.odd_microusd is None:
+        return ""
+    return (
+        f"{dollars(price.odd_microusd)} was charged {ago(price.odd_at)}: far from any price, so "
+        "nothing is learned from it. Look at the provider’s bill."
+    )

@@ -60,12 +60,18 @@ class ProjectAdmin(StudioAdmin[Project]):
     title = "Projects"
     labels = {
         "budget_microusd": "Budget a month",
+        "ask_above_microusd": "Shots dearer than this are asked for first",
+        "all_accounts": "May use every paid account, later ones too",
+        "accounts": "Or only these",
         "failover_microusd": "Another provider may take over",
         "aspect_ratio": "Shape",
         "duration_s": "Length",
     }
     help_texts = {
         "budget_microusd": "US dollars; empty = no limit",
+        "ask_above_microusd": "US dollars; empty = only what goes over a budget",
+        "all_accounts": "",
+        "accounts": "Shots that are queued already are still sent",
         "failover_microusd": "After a failure, if it costs at most this much more in US dollars; "
         "empty = never by itself",
         "duration_s": "Seconds",
@@ -82,7 +88,16 @@ class ProjectAdmin(StudioAdmin[Project]):
     actions = ("archive", "restore")
     page_actions = ("archive", "restore")
     fieldsets = (
-        (None, {"fields": ("name", "description", "budget_microusd", "failover_microusd")}),
+        (None, {"fields": ("name", "description")}),
+        (
+            "Money",
+            {
+                "fields": (
+                    "budget_microusd", "ask_above_microusd", "failover_microusd", "all_accounts",
+                    "accounts",
+                )
+            },
+        ),
         (
             "A new shot starts with",
             {"fields": ("aspect_ratio", "duration_s", "resolution", "offer")},

@@ -15,7 +15,7 @@ from studio.admin.filters import when_empty
 from studio.models import Comment, GivenVerdict, Seen
 from studio.models.generation import Verdict
 from studio.services.review.drawing import describe_drawing
-from studio.services.review.mentions import typed_text
+from studio.services.review.mentions import words_of
 from studio.templatetags.studio_tags import timecode
 
 
@@ -148,4 +148,4 @@ class SeenAdmin(ReadOnlyAdmin[Seen]):
 
 
 def _typed(comment: Comment) -> str:
-    return typed_text(comment.text, {user.pk: user for user in comment.mentions.all()})
+    return words_of(comment)

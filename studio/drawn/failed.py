@@ -9,13 +9,15 @@ from django.utils.safestring import SafeString
 
 from studio.drawn.filling import common, fill
 from studio.models.generation import State
-from studio.templatetags.studio_tags import ago, icon, money
+from studio.services.work.outcomes import offers_download
+from studio.templatetags.studio_tags import ago, icon
 
 if TYPE_CHECKING:
     from studio.models import Generation
     from studio.services.cards import Card
+    from studio.services.money.quotes import Quote
 
-SHORT = 110  # characters of a reason that leave room for the prompt
+SHORT = 130  # characters of reason and charge that leave room for the prompt, in three lines
 
 
 def draw(
@@ -33,7 +35,7 @@ def draw(
         "look": card.look,
         "state": card.heading,
         "alert": icon("alert"),
-        "why": _why(card),
+        "why": _why(card, tells_charge=can_create),
         "ways": _ways(card, project_code, token) if can_create else "",
         "status": _status(g),
         "said": g.get_state_display(),
@@ -42,18 +44,47 @@ def draw(
     return fill("_clip_failed.html", given)
 
 
-def retry_form(g: Generation, *, token: str, stay: bool = False) -> SafeString:
-    """Return the form that tries again. `stay`: answered with the new shot's own page."""
+def again_form(card: Card, *, token: str, stay: bool = False) -> SafeString:
+    """Return the form of the first thing to do about a shot that ended without a clip.
+
+    Where one was bought and may still be had, that is its download and not another purchase.
+    """
+    g = card.generation
+    if not offers_download(g):
+        return retry_form(g, token=token, stay=stay, quote=card.quote)
+    url = f"/clips/{g.code}/fetch/"
+    given = {
+        "url": url,
+        "swap": "" if stay else f' hx-post="{url}" hx-target="#dialog-slot"',
+        "token": escape(token),
+        "stay": '<input type="hidden" name="stay" value="1">' if stay else "",
+        "down": icon("down"),
+        "title": escape(g.title),
+    }
+    return fill("_download_again.html", given)
+
+
+def retry_form(
+    g: Generation, *, token: str, stay: bool = False, quote: Quote | None = None
+) -> SafeString:
+    """Return the form that tries again. `stay`: answered with the new shot's own page.
+
+    `quote` is the price now. It is shown and goes with the press, so that no dearer one is paid.
+    """
     url = f"/clips/{g.code}/retry/"
-    price = money(g.estimated_microusd) if g.estimated_microusd else ""
+    microusd = quote.microusd if quote else g.estimated_microusd
+    price = quote.words if quote else g.estimate_text
     given = {
         "url": url,
         "swap": "" if stay else f' hx-post="{url}" hx-swap="none" hx-disabled-elt="find button"',
         "token": escape(token),
         "stay": '<input type="hidden" name="stay" value="1">' if stay else "",
         "request": str(g.idempotency_key),
+        "quoted": ""
+        if microusd is None
+        else f'<input type="hidden" name="quoted" value="{microusd}">',
         "retry": icon("retry"),
-        "price": f", {escape(price)}" if price else "",
+        "price": f", {escape(price)}" if microusd else "",
         "title": escape(g.title),
     }
     return fill("_retry.html", given)
@@ -65,26 +96,28 @@ def ways_link(g: Generation, css: str) -> SafeString:
     return fill("_what_can_be_done.html", given)
 
 
-def _why(card: Card) -> str:
-    reason, charge = escape(card.reason), escape(card.charge)
-    if len(card.reason) < SHORT:
+def _why(card: Card, *, tells_charge: bool) -> str:
+    reason, charge = escape(card.reason), escape(card.charge if tells_charge else "")
+    if len(reason) + len(charge) < SHORT:
         prompt = escape(card.generation.prompt)
         return f'<p class="why">{reason} {charge}</p><p class="dim quote">“{prompt}”</p>'
-    said = f"<p>{charge}</p>" if charge else ""
-    return f'<p class="why" title="{reason}">{reason}</p>{said}'
+    charged = f"<p>{charge}</p>" if charge else ""
+    return f'<p class="why" title="{reason}">{reason}</p>{charged}'
 
 
 def _ways(card: Card, project_code: object, token: str) -> str:
     g = card.generation
     edit = (
-        f'<a class="btn{"" if g.is_terminal else " ghost"}" '
+        f'<a class="btn{"" if g.is_terminal and not card.offers_download else " ghost"}" '
         f'href="/p/{project_code}/new/?from={g.code}">Edit prompt'
         f'<span class="vh"> of {escape(g.title)}</span></a>'
     )
     if not g.is_terminal:
         return f'<div class="row">{ways_link(g, "btn")}{edit}</div>'
     more = ways_link(g, "btn ghost") if card.has_ways else ""
-    return f'<div class="row">{edit}{retry_form(g, token=token)}{more}</div>'
+    first = again_form(card, token=token)
+    parts = f"{first}{edit}" if card.offers_download else f"{edit}{first}"
+    return f'<div class="row">{parts}{more}</div>'
 
 
 def _status(g: Generation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -41,22 +42,17 @@ def flight(card: Card, *, token: str, can_create: bool, stay: bool = False) -> S
         lead = f'<span class="pct">{card.elapsed or f"{g.progress}%"}</span>'
     else:
         lead = f"<span>{icon('clock')}</span>"
-    queued = '<span class="q">Queued,</span> ' if card.look == "queued" else ""
+    speaks = g.held or bool(g.waiting_text or g.trouble)  # in sentences, with buttons beneath
+    queued = '<span class="q">Queued,</span> ' if card.look == "queued" and not speaks else ""
+    css = "btn" if speaks else "btn ghost"
     parts = [f'<div class="flight">{lead}<span class="row"><span class="soft">{queued}']
     parts.append(f"{escape(card.note)}</span>")
+    if can_create and g.held and card.quote is not None:
+        fields = {"held": "0", "quoted": str(card.quote.microusd)}
+        words = f"Release for {card.quote.words}"
+        parts.append(_button(words, g, "hold", css=css, token=token, stay=stay, fields=fields))
     if can_create and _may_cancel(g):
-        url = f"/clips/{g.code}/cancel/"
-        parts.append(
-            f'<form method="post" action="{url}" hx-post="{url}" hx-swap="none" '
-            'hx-disabled-elt="find button">'
-            f'<input type="hidden" name="csrfmiddlewaretoken" value="{escape(token)}">'
-        )
-        if stay:
-            parts.append('<input type="hidden" name="stay" value="1">')
-        parts.append(
-            '<button class="btn ghost" type="submit">Cancel'
-            f'<span class="vh"> {title}</span></button></form>'
-        )
+        parts.append(_button("Cancel", g, "cancel", css=css, token=token, stay=stay))
     parts.append("</span>")
     if not card.elapsed:
         parts.append(
@@ -65,6 +61,31 @@ def flight(card: Card, *, token: str, can_create: bool, stay: bool = False) -> S
         )
     parts.append("</div>")
     return mark_safe("".join(parts))  # noqa: S308 (everything people typed is escaped)
+
+
+def _button(
+    words: str,
+    g: Generation,
+    verb: str,
+    *,
+    css: str,
+    token: str,
+    stay: bool,
+    fields: Mapping[str, str] | None = None,
+) -> str:
+    """Return a form of one button that does this to the shot."""
+    hidden = {"csrfmiddlewaretoken": token} | ({"stay": "1"} if stay else {}) | (dict(fields or {}))
+    inputs = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(value)}">'
+        for name, value in hidden.items()
+    )
+    url = f"/clips/{g.code}/{verb}/"
+    return (
+        f'<form method="post" action="{url}" hx-post="{url}" hx-swap="none" '
+        f'hx-disabled-elt="find button">{inputs}'
+        f'<button class="{css}" type="submit">{escape(words)}'
+        f'<span class="vh"> {escape(g.title)}</span></button></form>'
+    )
 
 
 def _may_cancel(g: Generation) -> bool:

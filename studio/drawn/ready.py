@@ -11,9 +11,11 @@ from django.utils.safestring import SafeString
 from studio import concepts
 from studio.drawn.filling import common, fill
 from studio.models.generation import Verdict
+from studio.services.delivery import delivery_note
 from studio.templatetags.studio_tags import clock, icon
 
 if TYPE_CHECKING:
+    from studio.models import Generation
     from studio.services.cards import Card
 
 SAID = {
@@ -41,6 +43,7 @@ def draw(
         "part": _part(card),
         "said": _said(card),
         "stars": _stars(g.rating),
+        "delivery": _delivery(g),
     }
     return fill("_clip_ready.html", given)
 
@@ -64,6 +67,13 @@ def _said(card: Card) -> str:
         words = " + ".join(concepts.label(slug) for slug in g.concepts)
         return f'<span class="words">{escape(words)}</span>'
     return f"<span>Take {g.take}</span>"
+
+
+def _delivery(g: Generation) -> str:
+    note = escape(delivery_note(g))
+    if not note:
+        return ""
+    return f'<span class="dim" role="img" aria-label="{note}" title="{note}">{icon("alert")}</span>'
 
 
 @lru_cache(6)

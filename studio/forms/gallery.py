@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from studio.folding import folded_name
 from studio.models import Project, User
 from studio.models.generation import GenerationQuerySet
 from studio.services.gallery import filters, names, order
@@ -172,7 +173,7 @@ class GalleryFilter:
                 value,
                 label,
                 value in wanted.chosen[name]
-                or (kind == "tag" and value.lower() in map(str.lower, wanted.chosen[name])),
+                or (kind == "tag" and folded_name(value) in map(folded_name, wanted.chosen[name])),
                 None if counts is None else _counted(counts, name, value),
                 name == "model",
             )

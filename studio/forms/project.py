@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from studio.amounts import money
 from studio.models import Membership, Project
 from studio.providers.catalog import SPECS
 
@@ -131,13 +132,30 @@ class ProjectSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # not sub
             "style_notes": STYLE_WORDS,
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, highest_budget: int | None = None, **kwargs: Any) -> None:
+        """`highest_budget`: what this person may raise the budget to, in micro-USD; None = any."""
         super().__init__(*args, **kwargs)
         project = self.instance
+        self._highest_budget = highest_budget
+        if highest_budget is not None:
+            self.fields["budget"].help_text = (
+                "Shots that would go over it are refused, or asked for. "
+                f"You can set up to {money(highest_budget)}; an admin can set more."
+            )
         self.initial["duration_s"] = project.duration_s
         self.initial["budget"] = _dollars(project.budget_microusd)
         self.initial["ask_above"] = _dollars(project.ask_above_microusd)
         self.initial["failover"] = _dollars(project.failover_microusd)
+
+    def clean_budget(self) -> Decimal | None:
+        amount: Decimal | None = self.cleaned_data["budget"]
+        wanted, highest = microusd_of(amount), self._highest_budget
+        if highest is not None and (wanted is None or wanted > highest):
+            said = "No limit" if wanted is None else f"The budget of {money(wanted)}"
+            raise forms.ValidationError(
+                f"{said} is more than you can set: up to {money(highest)}. Ask an admin for more."
+            )
+        return amount
 
     def save(self, commit: bool = True) -> Project:
         project: Project = self.instance

@@ -151,7 +151,7 @@ def read_draft(
     draft = replace(
         base,
         # Browsers send line ends as two characters, which would count against the limit.
-        prompt=str(data.get("prompt", base.prompt)).replace("\r\n", "\n"),
+        prompt=str(data.get("prompt", base.prompt)),
         concepts=reader.concepts(base.concepts),
         duration_s=reader.choice("duration_s", "Length", LENGTHS_S, base.duration_s, "{} s"),
         aspect_ratio=reader.choice("aspect_ratio", "Shape", ASPECT_RATIOS, base.aspect_ratio),

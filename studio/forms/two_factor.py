@@ -6,7 +6,11 @@ from typing import Any
 
 from django import forms
 
-from studio.models import User
+from studio.forms.current_password import CurrentPasswordMixin
+from studio.http import StudioRequest
+from studio.services import sessions
+
+NOT_FRESH = "Sign out, sign in again, and turn it on within ten minutes."
 
 
 def _code(**attrs: Any) -> forms.TextInput:
@@ -45,7 +49,7 @@ class PasswordForm(forms.Form):
     )
 
 
-class TurnOnForm(PasswordForm):
+class TurnOnForm(CurrentPasswordMixin, PasswordForm):
     """The first code of the app, with the password: an open window is not enough."""
 
     code = forms.CharField(
@@ -57,14 +61,18 @@ class TurnOnForm(PasswordForm):
     )
     field_order = ("code", "password")
 
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: StudioRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.user = user
-        if not user.has_usable_password():
+        self.request = request
+        if not request.user.has_usable_password():
             del self.fields["password"]
+
+    def clean(self) -> dict[str, Any]:
+        if "password" not in self.fields and not sessions.is_fresh(self.request):
+            raise forms.ValidationError(NOT_FRESH)
+        return super().clean() or {}
 
     def clean_password(self) -> str:
         password = str(self.cleaned_data["password"])
-        if not self.user.check_password(password):
-            raise forms.ValidationError("That is not your password.")
+        self.judge(password, wrong="That is not your password.")
         return password

@@ -10,9 +10,10 @@ from studio.models.finding import Collection, CollectionItem, SavedView, SearchT
 from studio.models.generation import Generation, GenerationEvent
 from studio.models.keyframe import Keyframe
 from studio.models.library import BlindPair, BlindTest, BlindVote, FavouritePrompt, Preset
-from studio.models.money import LedgerEntry, SpendRequest
+from studio.models.money import LedgerEntry, SpendRequest, StudioSettings
 from studio.models.news import Activity, Notification, Webhook, WebhookDelivery
 from studio.models.project import Invite, Membership, Project
+from studio.models.rate_limit import RateLimit
 from studio.models.review import Comment, GivenVerdict, Seen
 from studio.models.sharing import Guest, Share
 
@@ -44,12 +45,14 @@ __all__ = [
     "Price",
     "Project",
     "ProviderAccount",
+    "RateLimit",
     "SavedView",
     "SearchText",
     "Seen",
     "Segment",
     "Share",
     "SpendRequest",
+    "StudioSettings",
     "Tag",
     "User",
     "Webhook",

@@ -12,6 +12,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from studio import vault
+from studio.models.defaults import EMPTY_OBJECT
+from studio.passwords import forms_of, normalized
 
 
 class UserManager(BaseUserManager["User"]):
@@ -32,9 +34,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     """One person. Signs in by e-mail; made by the welcome link, an invite or an admin."""
 
     email = models.EmailField(unique=True)
+    # Whether the address is known to be this person's: the issuer of single sign-on vouched for it,
+    # they opened a link mailed to it, or staff allowed it. One that was only typed links nothing.
+    email_confirmed = models.BooleanField(default=False, db_default=False, editable=False)
     name = models.CharField(max_length=80)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May use the admin")
+    # Counts while the studio's settings leave making projects to staff and chosen people.
+    may_make_projects = models.BooleanField(default=False, db_default=False)
     # Single-letter shortcuts can be switched off (WCAG 2.1.4).
     shortcuts = models.BooleanField(default=True)
     digest = models.CharField(
@@ -47,6 +54,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Reasons this person does not want to be told of; see Notification.Reason.
     muted = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # Whether the password that was right last was hashed in another Unicode form than today's.
+    has_old_password_form = False
 
     objects = UserManager()
     USERNAME_FIELD = "email"
@@ -64,6 +74,20 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else normalized(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Compare in every normal form: hashes of before were made of what was typed.
+
+        Sets `has_old_password_form`, for a sign-in to hash it anew.
+        """
+        for form in forms_of(raw_password or ""):
+            if super().check_password(form):
+                self.has_old_password_form = form != normalized(form)
+                return True
+        return False
 
     def get_full_name(self) -> str:
         return self.name
@@ -91,6 +115,13 @@ class ProviderAccount(models.Model):
         ENVIRONMENT = "environment", "Environment"
         ADMIN = "admin", "Admin"
 
+    class Hold(models.TextChoices):
+        """Why nothing is sent here until a person or a probe lifts it. Empty = not held."""
+
+        CREDIT = "credit", "Out of credit"
+        KEY = "key", "Key not accepted"
+        ENDPOINT = "endpoint", "Wrong endpoint"
+
     code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     provider = models.CharField(max_length=20)
     label = models.CharField(max_length=60, blank=True)
@@ -107,6 +138,9 @@ class ProviderAccount(models.Model):
     monthly_limit_microusd = models.BigIntegerField(
         null=True, blank=True, help_text="Micro-USD; empty = no limit"
     )
+    # What this account pays for one of the provider's credits, in nano-USD; empty = the provider's
+    # public plans. A shot's rate is fixed when its charge is booked.
+    credit_nanousd = models.BigIntegerField(null=True, blank=True)
     balance_microusd = models.BigIntegerField(null=True, blank=True, editable=False)
     balance_credits = models.FloatField(null=True, blank=True, editable=False)
     balance_unit = models.CharField(max_length=20, blank=True, editable=False)
@@ -114,10 +148,34 @@ class ProviderAccount(models.Model):
     # Provider trouble: submits wait until then, and cards say why.
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
     trouble = models.CharField(max_length=200, blank=True, editable=False)
+    # A hold: nothing is sent until a free probe, or an admin, says that it can be paid again.
+    hold_reason = models.CharField(
+        max_length=10, choices=Hold, blank=True, default="", db_default="", editable=False
+    )
+    # What cards say of it. It stays when the hold is lifted: cards written meanwhile are found by it.
+    hold_text = models.CharField(
+        max_length=200, blank=True, default="", db_default="", editable=False
+    )
+    # What was left then.
+    hold_balance = models.JSONField(
+        default=dict, db_default=EMPTY_OBJECT, blank=True, editable=False
+    )
+    held_at = models.DateTimeField(null=True, blank=True, editable=False)
+    next_probe_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Probes since a shot was last taken: the next one waits longer.
+    probes = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     # The sweep's lease: one sweeper at a time per account.
     sweep_token = models.CharField(max_length=32, blank=True, editable=False)
     sweep_until = models.DateTimeField(null=True, blank=True, editable=False)
     swept_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Since when no poll there has brought an answer, and what the cards of its shots say about it.
+    polls_failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    polls_trouble = models.CharField(
+        max_length=300, blank=True, default="", db_default="", editable=False
+    )
+    # When a sweep of it last came to its end, and when one last stopped with an error.
+    sweep_finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sweep_failed_at = models.DateTimeField(null=True, blank=True, editable=False)
     webhook_token = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -127,6 +185,10 @@ class ProviderAccount(models.Model):
             models.UniqueConstraint(fields=["provider", "label"], name="account_label_once"),
             models.CheckConstraint(
                 condition=models.Q(concurrent_limit__gte=1), name="account_limit_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(credit_nanousd=None) | models.Q(credit_nanousd__gt=0),
+                name="account_credit_rate_positive",
             ),
         ]
 
@@ -158,9 +220,14 @@ class Price(models.Model):
     unit = models.CharField(max_length=20, blank=True)
     source = models.CharField(max_length=200, blank=True)
     checked_on = models.DateField(null=True, blank=True)
-    # What was really charged the last time, where the provider says so; newer than any list.
+    # What was really charged, where the provider says so: the last five charges, the newest last, as
+    # {"microusd", "credits" (None where money was told)}, for 16:9; and their median. None: none yet.
+    charges = models.JSONField(null=True, blank=True, editable=False)
     charged_microusd = models.BigIntegerField(null=True, blank=True, editable=False)
     charged_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The last charge that was booked but is too far above every known price to learn from.
+    odd_microusd = models.BigIntegerField(null=True, blank=True, editable=False)
+    odd_at = models.DateTimeField(null=True, blank=True, editable=False)
     edited = models.BooleanField(
         default=False, help_text="Changed by hand: a new catalogue does not overwrite it"
     )
@@ -181,15 +248,8 @@ class Price(models.Model):
         return f"{self.provider} {self.model} {self.duration_s} s {self.resolution}"
 
     @property
-    def best_microusd(self) -> int | None:
-        """What to expect: what was charged last, unless a person has set the price since."""
-        if self.charged_microusd is not None and not self.edited:
-            return self.charged_microusd
-        return self.microusd
-
-    @property
     def drift(self) -> float | None:
-        """How far the last charge was from the list: 0.1 is 10 % dearer. None when not known."""
+        """How far the charges are from the list: 0.1 is 10 % dearer. None when not known."""
         if self.charged_microusd is None or not self.microusd:
             return None
         return self.charged_microusd / self.microusd - 1
@@ -199,7 +259,7 @@ class Orphan(models.Model):
     """A job a provider knows and no generation here does: perhaps a clip that was paid for and lost."""
 
     account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="orphans")
-    job_id = models.CharField(max_length=255)
+    job_id = models.CharField(max_length=1000)
     model = models.CharField(max_length=60, blank=True)
     prompt = models.TextField(blank=True)
     status = models.CharField(max_length=10)

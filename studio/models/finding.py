@@ -6,8 +6,9 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
 from django.utils import timezone
+
+from studio.folding import FoldedField
 
 
 class Tag(models.Model):
@@ -15,13 +16,14 @@ class Tag(models.Model):
 
     project = models.ForeignKey("studio.Project", models.CASCADE, related_name="tags")
     name = models.CharField(max_length=40)
+    folded = FoldedField()
     generations = models.ManyToManyField("studio.Generation", blank=True, related_name="tags")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint("project", Lower("name"), name="tag_name_once"),
+            models.UniqueConstraint(fields=["project", "folded"], name="tag_once"),
         ]
 
     def __str__(self) -> str:
@@ -74,6 +76,7 @@ class SavedView(models.Model):
     project = models.ForeignKey("studio.Project", models.CASCADE, related_name="saved_views")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_views")
     name = models.CharField(max_length=60)
+    folded = FoldedField()
     query = models.CharField(max_length=2000, help_text="As in the gallery's address, without ?")
     shared = models.BooleanField(default=False, help_text="Everybody in the project sees it")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -81,7 +84,7 @@ class SavedView(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint("project", "owner", Lower("name"), name="view_name_once"),
+            models.UniqueConstraint(fields=["project", "owner", "folded"], name="view_once"),
         ]
 
     def __str__(self) -> str:

@@ -12,7 +12,12 @@ from django.db import connection, models
 from django.db.models import F, Func, Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
-from django.utils.text import Truncator, slugify
+from django.utils.text import Truncator
+
+from studio.amounts import Certainty, amount_text, certainty_of, least_certain
+from studio.file_names import file_stem
+from studio.incoming_text import cut
+from studio.models.defaults import EMPTY_OBJECT
 
 
 class State(models.TextChoices):
@@ -54,7 +59,7 @@ class Verdict(models.TextChoices):
 
 
 class Cost(Func):
-    """What a clip cost or would, micro-USD, unknown as 0: `Generation.cost_microusd` in the database.
+    """What a clip cost or would, micro-USD, unknown as 0: `Generation.expected_microusd` in the database.
 
     The literals stand in the text and are not parameters: only so does SQLite see that an index on
     this expression is meant.
@@ -137,7 +142,16 @@ class Generation(models.Model):
     # What was asked for.
     title = models.CharField(max_length=120, blank=True)
     prompt = models.TextField()
+    # The text as it is sent, whole: style notes and camera phrase included.
     sent_prompt = models.TextField(blank=True)
+    # What the provider was asked for, written before the call leaves; see services/requests.py.
+    sent_request = models.JSONField(
+        default=dict, db_default=EMPTY_OBJECT, blank=True, editable=False
+    )
+    # While it is uncertain: jobs at the provider that may be this shot's, for a person to choose from.
+    job_candidates = models.JSONField(
+        default=dict, db_default=EMPTY_OBJECT, blank=True, editable=False
+    )
     concepts = models.JSONField(default=list, blank=True)
     duration_s = models.PositiveSmallIntegerField()
     aspect_ratio = models.CharField(max_length=5)
@@ -187,7 +201,7 @@ class Generation(models.Model):
     version = models.BigIntegerField(default=0, editable=False)
     queue_rank = models.BigIntegerField(default=0, editable=False)  # lower is sooner
     held = models.BooleanField(default=False, help_text="Waits in the queue until released")
-    provider_job_id = models.CharField(max_length=255, blank=True, editable=False)
+    provider_job_id = models.CharField(max_length=1000, blank=True, editable=False)
     idempotency_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)  # submits begun
     work_attempts = models.PositiveSmallIntegerField(
@@ -205,6 +219,12 @@ class Generation(models.Model):
     raw_answer = models.JSONField(default=dict, blank=True, editable=False)
     result_url = models.TextField(blank=True, editable=False)
     waiting_text = models.CharField(max_length=300, blank=True, editable=False)  # why it waits
+    # What is wrong with the provider's answers about it now; shown on the card, gone with a good one.
+    trouble = models.CharField(
+        max_length=300, blank=True, default="", db_default="", editable=False
+    )
+    # What came of it could not be written: it is tried alone and seldom, and harms no other row.
+    set_aside_at = models.DateTimeField(null=True, blank=True, editable=False)
     failure_code = models.CharField(max_length=40, blank=True, editable=False)
     failure_text = models.CharField(max_length=500, blank=True, editable=False)
 
@@ -217,6 +237,10 @@ class Generation(models.Model):
     estimated_credits = models.FloatField(null=True, blank=True, editable=False)
     actual_credits = models.FloatField(null=True, blank=True, editable=False)
     credit_unit = models.CharField(max_length=20, blank=True, editable=False)
+    # How its price was known: "published", "learned", or "ceiling" (then it costs at most so much).
+    estimate_kind = models.CharField(max_length=9, blank=True, db_default="", editable=False)
+    # The rate its credits were booked at, nano-USD; None where the provider told money itself.
+    credit_nanousd = models.BigIntegerField(null=True, blank=True, editable=False)
 
     # The clip, as measured.
     clip = models.FileField(upload_to=clip_path, max_length=200, blank=True, editable=False)
@@ -229,6 +253,8 @@ class Generation(models.Model):
     fps = models.FloatField(null=True, blank=True, editable=False)
     size_bytes = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    # Its MediaFacts as JSON. None: stored by an earlier version, and not measured again yet.
+    media_facts = models.JSONField(null=True, blank=True, editable=False)
 
     # Judgement.
     rating = models.PositiveSmallIntegerField(default=0)
@@ -277,6 +303,10 @@ class Generation(models.Model):
             models.CheckConstraint(condition=Q(rating__lte=5), name="generation_rating_five"),
             models.CheckConstraint(
                 condition=Q(charged__in=Charged.values), name="generation_charged_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(actual_microusd=None) | Q(actual_microusd__gte=0),
+                name="generation_actual_not_negative",
             ),
             models.CheckConstraint(
                 condition=Q(deleted_at=None) | Q(archived_at__isnull=False),
@@ -367,6 +397,18 @@ class Generation(models.Model):
                 condition=Q(state__in=["running", "stalled"]),
                 name="generation_due",
             ),
+            # Clips of earlier versions whose files are to be measured again.
+            models.Index(
+                fields=["id"],
+                condition=Q(state="succeeded", media_facts__isnull=True) & ~Q(clip=""),
+                name="generation_unmeasured",
+            ),
+            # What health counts: rows set aside, hardly ever any.
+            models.Index(
+                fields=["set_aside_at"],
+                condition=Q(set_aside_at__isnull=False),
+                name="generation_set_aside",
+            ),
             # The line at an account, and the recovery of work whose process died.
             models.Index(
                 fields=["account", "state", "queue_rank"],
@@ -394,8 +436,45 @@ class Generation(models.Model):
         return self.state == State.SUCCEEDED
 
     @property
+    def amount_unknown(self) -> bool:
+        """Whether it was charged, and the provider did not say how much."""
+        return self.charged == Charged.YES and self.actual_microusd is None
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether its estimate is what it costs at most, for nobody knows its price."""
+        return self.estimate_certainty is Certainty.CEILING
+
+    @property
+    def estimate_certainty(self) -> Certainty:
+        return certainty_of(self.estimate_kind)
+
+    @property
+    def estimate_text(self) -> str:
+        """What it is expected to cost, in words: $0.71, about $0.71, at most $1.27."""
+        return amount_text(self.estimated_microusd, self.estimate_certainty)
+
+    @property
+    def cost_certainty(self) -> Certainty:
+        """How well `cost_microusd` is known. Of an ended shot without a bill no estimate is exact."""
+        if self.charged == Charged.NO or self.actual_microusd is not None:
+            return Certainty.EXACT
+        ended = Certainty.ESTIMATE if self.is_terminal else Certainty.EXACT
+        return least_certain([self.estimate_certainty, ended])
+
+    @property
+    def amount_text(self) -> str:
+        """What it cost, or would, in words: $0.71, about $0.71, at most $1.27, not known."""
+        return amount_text(self.cost_microusd, self.cost_certainty)
+
+    @property
     def cost_microusd(self) -> int | None:
-        """What it cost, or would: the actual amount where known, else the estimate."""
+        """What it cost, or would. None where that is not known: charged, and not said how much."""
+        return None if self.amount_unknown else self.expected_microusd
+
+    @property
+    def expected_microusd(self) -> int | None:
+        """What it counts for: the actual amount where known, else the estimate."""
         if self.charged == Charged.NO:
             return 0
         return self.actual_microusd if self.actual_microusd is not None else self.estimated_microusd
@@ -419,14 +498,15 @@ class Generation(models.Model):
     @property
     def file_name(self) -> str:
         """A sensible name for a download, such as nordlys-031-aurora-over-the-fjord-take-2.mp4."""
-        words = [slugify(self.project.name)[:40], f"{self.number:03d}", slugify(self.title)[:50]]
+        project = file_stem(self.project.name, otherwise="", most=60)
+        words = [project, f"{self.number:03d}", file_stem(self.title, otherwise="", most=80)]
         return "-".join(filter(None, words)) + f"-take-{self.take}.mp4"
 
 
 def title_from(prompt: str) -> str:
     """Return the first few words of a prompt, as a clip's name."""
     sentence = prompt.strip().split("\n")[0].split(". ")[0].strip(" .,;:")
-    return Truncator(sentence).words(6, truncate="")[:80].strip(" .,;:") or "Untitled"
+    return cut(Truncator(sentence).words(6, truncate=""), 80).strip(" .,;:") or "Untitled"
 
 
 class GenerationEvent(models.Model):

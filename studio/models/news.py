@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
@@ -120,7 +121,13 @@ class Webhook(models.Model):
         ordering = ["created_at"]
 
     def __str__(self) -> str:
-        return self.url
+        return self.host
+
+    @property
+    def host(self) -> str:
+        """The host and port alone: the rest of an address may be as secret as a password."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
 
     def set_secret(self, secret: str) -> None:
         """Encrypt and keep the signing secret. The caller saves."""

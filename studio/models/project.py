@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Project(models.Model):
     )
     # A shot dearer than this is asked for, not queued. Empty = never asked for its price alone.
     ask_above_microusd = models.BigIntegerField(null=True, blank=True)
+    # Which paid accounts its shots may use; Previs is always there. Staff choose them.
+    all_accounts = models.BooleanField(
+        default=True, db_default=True, verbose_name="All paid accounts", help_text="Later ones too"
+    )
+    accounts = models.ManyToManyField("studio.ProviderAccount", blank=True, related_name="+")
     # The gallery's cursor: rises on every visible change of any generation in the project.
     version = models.BigIntegerField(default=0, editable=False)
     # The number the next generation gets ("clip 31").
@@ -155,8 +160,33 @@ def invite_expiry() -> object:
     return timezone.now() + timedelta(days=settings.INVITE_DAYS)
 
 
+class InviteQuerySet(models.QuerySet["Invite"]):
+    def with_maker(self) -> InviteQuerySet:
+        """Annotate whether the maker may still invite people, for any number of rows at once."""
+        return self.annotate(maker_is_owner=_maker_is_owner())
+
+    def open(self) -> InviteQuerySet:
+        """Invites that let somebody in now."""
+        return self.filter(
+            _maker_is_owner(), used_at=None, revoked_at=None, expires_at__gt=timezone.now()
+        )
+
+
+def _maker_is_owner() -> Exists:
+    owners = Membership.objects.filter(
+        project=OuterRef("project"),
+        user=OuterRef("created_by"),
+        role=Membership.Role.OWNER,
+        user__is_active=True,
+    )
+    return Exists(owners)
+
+
 class Invite(models.Model):
-    """A link that lets one person into a project, once. Only a hash of its token is kept."""
+    """A link that lets one person into a project, once. Only a hash of its token is kept.
+
+    It ends with the right of its maker: who was removed or demoted must not return by it.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="invites")
     role = models.CharField(max_length=10, choices=Membership.Role)
@@ -176,6 +206,8 @@ class Invite(models.Model):
     )
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    objects = InviteQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at"]
 
@@ -183,5 +215,23 @@ class Invite(models.Model):
         return f"{self.role} of {self.project}"
 
     @property
+    def maker_may_invite(self) -> bool:
+        """Whether the maker still owns the project and has an active account.
+
+        One query, none after `with_maker`.
+        """
+        known: bool | None = getattr(self, "maker_is_owner", None)
+        return (
+            Invite.objects.filter(_maker_is_owner(), pk=self.pk).exists()
+            if known is None
+            else known
+        )
+
+    @property
     def is_open(self) -> bool:
-        return not self.used_at and not self.revoked_at and self.expires_at > timezone.now()
+        return (
+            not self.used_at
+            and not self.revoked_at
+            and self.expires_at > timezone.now()
+            and self.maker_may_invite
+        )

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from studio.operations.context import facts
+from studio.plain_text import escaped
 from studio.providers.masking import HIDDEN, mask_text
 
 _SHORT = 8  # characters; hiding shorter ones would hide words
@@ -53,6 +54,11 @@ def masked(text: str) -> str:
     return _TOKEN_FIELDS.sub(rf"\1\2{HIDDEN}", text)
 
 
+def written_at(record: logging.LogRecord) -> str:
+    """Return the time of a line in UTC, as ISO 8601."""
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
 class TextFormatter(logging.Formatter):
     """The line people read."""
 
@@ -60,7 +66,14 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record))
+        return escaped(masked(super().format(record)), lines=True)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # A message is one line: what it quotes begins none. A traceback has several.
+        return escaped(super().formatMessage(record))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return written_at(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -71,7 +84,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": written_at(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": masked(record.getMessage()),
@@ -81,4 +94,8 @@ class JsonFormatter(logging.Formatter):
             line[name] = masked(value) if isinstance(value, str) else value
         if record.exc_info:
             line["error"] = masked(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return escaped(json.dumps(line, ensure_ascii=False, default=str), how=_json_escape)
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1]

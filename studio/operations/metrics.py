@@ -111,6 +111,14 @@ def _work() -> Iterator[Metric]:
         -1 if age is None else age.total_seconds(),
     )  # fmt: skip
     yield _one(
+        "sweep_failing", "Whether a sweep stopped with an error since one came to its end.",
+        signs.sweep_failure() is not None,
+    )  # fmt: skip
+    yield _one(
+        "shots_set_aside", "Shots of which nothing can be recorded; each is tried alone.",
+        signs.set_aside(),
+    )  # fmt: skip
+    yield _one(
         "poll_lag_seconds", "How late the latest poll of a provider is.",
         signs.overdue().total_seconds(),
     )  # fmt: skip
@@ -151,7 +159,10 @@ def _money() -> Iterator[Metric]:
     )  # fmt: skip
     yield _gauge(
         "account_paused", "1 while nothing is sent there: no answer, no credit, a bad key.", labels,
-        ((names[a.pk], int(bool(a.paused_until and a.paused_until > now))) for a in accounts),
+        (
+            (names[a.pk], int(bool(a.hold_reason or (a.paused_until and a.paused_until > now))))
+            for a in accounts
+        ),
     )  # fmt: skip
 
 

@@ -98,9 +98,8 @@ def _source(condition: str, *, texts: bool) -> tuple[str, str]:
 
 
 def _quoted(term: Term) -> str:
-    """Return the term as FTS5 takes it: quoted, so that no sign in it is syntax."""
-    text = term.text.replace('"', '""')
-    return f'"{text}"' if term.phrase else f'"{text}" *'
+    """Return the term as FTS5 takes it: quoted, so that AND is a word; folding left no sign in it."""
+    return f'"{term.folded}"' if term.phrase else f'"{term.folded}" *'
 
 
 def _sqlite(terms: Terms) -> Statement:

@@ -17,7 +17,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 FOLD = r"""
 CREATE OR REPLACE FUNCTION studio_search_fold(said text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  SELECT regexp_replace(regexp_replace(normalize(lower(left(said, 200000)), NFKD),
+  SELECT regexp_replace(regexp_replace(normalize(
+    replace(translate(lower(left(said, 200000)), 'ςı', 'σi'), 'ß', 'ss'), NFKD),
     '[\u0300-\u036f]', '', 'g'), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u2000-\u206f\u3000-\u303f]+', ' ', 'g')
 $$
 """

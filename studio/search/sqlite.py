@@ -1,8 +1,8 @@
 """The index on SQLite: FTS5 over `studio_searchtext`, whose rows it does not store again.
 
-`studio_search_fts` finds words in any script, accents and case left out. `studio_search_tri` holds
-only texts in scripts that put no spaces between words (Chinese, Japanese, Thai and others), and
-finds any three characters in a row.
+`studio_search_fts` finds words in any script, folded as everywhere (studio.search.words).
+`studio_search_tri` holds only texts in scripts that put no spaces between words (Chinese, Japanese,
+Thai and others), and finds any three characters in a row.
 """
 
 # ruff: noqa: S608 (nothing from outside stands in these statements)
@@ -23,19 +23,28 @@ COMMENTS_OF = """COALESCE((SELECT group_concat(text, char(10)) FROM
   (SELECT text FROM studio_comment WHERE generation_id = {owner} ORDER BY id)), '')"""
 PLACE = "{row}.project_id * 4294967296 + {row}.number"
 
-TABLES = """
+FOLDED = ("title", "prompt", "comments")
+TABLES = f"""
+CREATE VIEW IF NOT EXISTS studio_searchfolded AS
+  SELECT place, {", ".join(f"studio_search_fold({name}) AS {name}" for name in FOLDED)}, concepts
+  FROM studio_searchtext;
 CREATE VIRTUAL TABLE IF NOT EXISTS studio_search_fts USING fts5(
-  title, prompt, comments, concepts, content='studio_searchtext', content_rowid='place',
+  title, prompt, comments, concepts, content='studio_searchfolded', content_rowid='place',
   tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'", prefix='1 2 3');
 CREATE VIRTUAL TABLE IF NOT EXISTS studio_search_tri USING fts5(
   title, prompt, comments, content='studio_searchtext', content_rowid='place',
   tokenize='trigram');
 """
 
-_ADD = """INSERT INTO studio_search_fts(rowid, title, prompt, comments, concepts)
-  VALUES (NEW.place, NEW.title, NEW.prompt, NEW.comments, NEW.concepts)"""
-_DROP = """INSERT INTO studio_search_fts(studio_search_fts, rowid, title, prompt, comments, concepts)
-  VALUES ('delete', OLD.place, OLD.title, OLD.prompt, OLD.comments, OLD.concepts)"""
+
+def _folded(row: str) -> str:
+    return ", ".join(f"studio_search_fold({row}.{name})" for name in FOLDED)
+
+
+_ADD = f"""INSERT INTO studio_search_fts(rowid, title, prompt, comments, concepts)
+  VALUES (NEW.place, {_folded("NEW")}, NEW.concepts)"""
+_DROP = f"""INSERT INTO studio_search_fts(studio_search_fts, rowid, title, prompt, comments, concepts)
+  VALUES ('delete', OLD.place, {_folded("OLD")}, OLD.concepts)"""
 _ADD_TRI = f"""INSERT INTO studio_search_tri(rowid, title, prompt, comments)
   SELECT NEW.place, NEW.title, NEW.prompt, NEW.comments WHERE {NEW_HAS_TRIGRAMS}"""
 _DROP_TRI = f"""INSERT INTO studio_search_tri(studio_search_tri, rowid, title, prompt, comments)
@@ -89,6 +98,11 @@ WHEN OLD.text IS NOT NEW.text OR OLD.generation_id IS NOT NEW.generation_id""",
 
 
 def make(cursor: Any, connection: BaseDatabaseWrapper) -> None:
+    cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'studio_search_fts'")
+    made = cursor.fetchone()
+    if made is not None and "studio_searchfolded" not in made[0]:
+        # Of a version that left the folding to SQLite, which has one of its own.
+        cursor.execute("DROP TABLE studio_search_fts")
     for statement in TABLES.split(";\n"):
         if statement.strip():
             cursor.execute(statement)
@@ -113,6 +127,7 @@ def drop(cursor: Any) -> None:
     drop_triggers(cursor)
     cursor.execute("DROP TABLE IF EXISTS studio_search_fts")
     cursor.execute("DROP TABLE IF EXISTS studio_search_tri")
+    cursor.execute("DROP VIEW IF EXISTS studio_searchfolded")
 
 
 def fill(cursor: Any) -> None:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from studio.folding import fold_letter
 from studio.search.sqlite import UNSPACED
 
 MAX_TERMS = 12
@@ -24,7 +25,6 @@ SNIPPET_BEFORE, SNIPPET_CHARS = 40, 140
 _PARTS = re.compile(r'-?"[^"]*"?|[^\s"]+')
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 # As studio_search_fold of the database: case, accents and punctuation left out.
-_ACCENTS = re.compile("[\u0300-\u036f]")
 _SIGNS = re.compile("[\u0001-/:-@\\[-`{-\u00a0\u2000-\u206f\u3000-\u303f]+")
 
 
@@ -60,7 +60,7 @@ def fold(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.lower()))
+    return "".join(map(fold_letter, text))
 
 
 @lru_cache(256)

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from studio.models import Price, ProviderAccount
 from studio.providers.catalog import PRICES, PROVIDER_LABELS
+from studio.services import holds
 
 
 def ensure_accounts(*, starting: bool = True) -> None:
@@ -55,6 +56,7 @@ def _ensure_environment_account(provider: str, key: str, base_url: str) -> None:
     account.base_url = base_url
     account.enabled = True
     account.save()
+    holds.lift(account.pk)
 
 
 def _seed_prices() -> None:

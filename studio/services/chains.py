@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
+from studio.incoming_text import cut, tidy_line
 from studio.models import Chain, Generation, Project, Segment, User
 from studio.models.generation import State
 from studio.services.errors import StudioError
@@ -192,7 +193,7 @@ def create(*, project: Project, by: User, title: str, clips: Sequence[Generation
         _check_shape(clip, clips[0].aspect_ratio)
     with transaction.atomic():
         chain = Chain.objects.create(
-            project=project, title=title.strip()[:120] or clips[0].title, created_by=by
+            project=project, title=cut(title.strip(), 120) or clips[0].title, created_by=by
         )
         with _changing(chain):
             Segment.objects.bulk_create(
@@ -204,7 +205,7 @@ def create(*, project: Project, by: User, title: str, clips: Sequence[Generation
 
 def rename(*, chain: Chain, title: str) -> None:
     """Give a chain another title; 1 to 120 characters."""
-    title = " ".join(title.split())
+    title = tidy_line(title)
     if not 1 <= len(title) <= 120:
         raise StudioError(
             f"The title has {len(title)} characters; 1 to 120 are allowed.", field="title"

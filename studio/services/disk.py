@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from studio.services.errors import StudioError
 
 KEPT_FOR_FETCHES = 5  # one part in five of DISK_LEAST_BYTES
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # SQLite and PostgreSQL, where they keep their data on the same disk.
 FULL_WORDS = ("disk is full", "no space left on device")
 WAITS = "Waits for room: the studio’s disk is nearly full."

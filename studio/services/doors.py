@@ -12,6 +12,7 @@ from django.utils import timezone
 from studio.models import ProviderAccount
 from studio.providers.base import Balance, Provider, ProviderError
 from studio.providers.registry import make_provider
+from studio.services import holds
 
 
 def make_door(account: ProviderAccount, dialect: str = "") -> Provider:
@@ -69,4 +70,5 @@ def refresh_balance(account: ProviderAccount) -> Balance:
         balance_unit=balance.unit,
         balance_at=timezone.now(),
     )
+    holds.note_balance(account.pk, balance)
     return balance

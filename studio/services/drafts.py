@@ -23,11 +23,13 @@ def create_drafts(
     draft_model: str,
     draft_resolution: str,
     approved: bool = False,
+    quoted_microusd: int | None = None,
 ) -> list[Generation]:
     """Queue one cheap draft per concept of `master`, each remembering what its master would be.
 
     All drafts are asked for in one press: the request token of the n-th is derived from the form's,
-    so a form sent twice makes them once. Raises StudioError before anything is queued.
+    so a form sent twice makes them once. `quoted_microusd` is the price of one draft as it was
+    shown. Raises StudioError before anything is queued.
     """
     if not 2 <= len(master.concepts) <= MOST_DRAFTS:
         raise StudioError(
@@ -36,7 +38,13 @@ def create_drafts(
         )
     with transaction.atomic():
         return _queue_drafts(
-            project, by, master, draft_account, draft_model, draft_resolution, approved
+            project,
+            by,
+            replace(master, quoted_microusd=quoted_microusd),
+            draft_account,
+            draft_model,
+            draft_resolution,
+            approved,
         )
 
 
@@ -86,12 +94,17 @@ def master_of(draft: Generation) -> NewShot | None:
     )
 
 
-def render_master(*, draft: Generation, by: User, request_token: uuid.UUID) -> Generation:
+def render_master(
+    *,
+    draft: Generation,
+    by: User,
+    request_token: uuid.UUID,
+    quoted_microusd: int | None = None,
+) -> Generation:
     """Queue the master of a draft, as the next take of its shot."""
     master = master_of(draft)
     if master is None:
         raise StudioError("This clip is not a draft, or its master's account is switched off.")
-    (made,) = create_shots(
-        project=draft.project, by=by, new=replace(master, request_token=request_token)
-    )
+    wanted = replace(master, request_token=request_token, quoted_microusd=quoted_microusd)
+    (made,) = create_shots(project=draft.project, by=by, new=wanted)
     return made

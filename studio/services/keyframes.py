@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, Q
 from django.db.models.fields.files import FieldFile
 
+from studio.incoming_text import cut, tidy_line
 from studio.media.images import (
     CropBox,
     ImageRefused,
@@ -26,6 +27,7 @@ from studio.media.images import (
 from studio.models import Generation, Keyframe, Project, User
 from studio.models.keyframe import keyframe_path, thumbnail_path
 from studio.models.project import ASPECT_RATIOS
+from studio.plain_text import one_line
 from studio.services import disk
 from studio.services.errors import StudioError
 from studio.services.files import keep_bytes
@@ -110,7 +112,7 @@ def crop_keyframe(
 
 def rename_keyframe(*, keyframe: Keyframe, name: str) -> None:
     """Give a still another name; 1 to 120 characters."""
-    name = " ".join(name.split())
+    name = tidy_line(name)
     if not 1 <= len(name) <= NAME_LENGTH:
         raise StudioError(
             f"The name has {len(name)} characters; 1 to {NAME_LENGTH} are allowed.", field="name"
@@ -164,7 +166,7 @@ def name_from_file(name: str) -> str:
     plain = PurePath(name.replace("\\", "/"))
     stem = plain.stem if plain.suffix.lower() in ENDINGS else plain.name
     stem = stem.replace("_", " ")
-    return " ".join("".join(c for c in stem if c.isprintable()).split())[:NAME_LENGTH] or "Still"
+    return cut(one_line(stem), NAME_LENGTH).strip() or "Still"
 
 
 def _check_room() -> None:

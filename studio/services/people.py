@@ -13,6 +13,7 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from studio.incoming_text import tidy_line
 from studio.models import Invite, Membership, Project, User
 from studio.services.errors import StudioError
 from studio.services.news import happenings
@@ -21,6 +22,7 @@ _WELCOME = signing.TimestampSigner(salt="studio.welcome")
 _FIRST_OWNER = "first-owner"
 # Who `manage.py generate` acts for while the studio has no owner. It cannot sign in.
 COMMAND_LINE_EMAIL = "command-line@studio.invalid"
+MAKER_LEFT = "This invite has ended: whoever made it can no longer invite people."
 EMAIL_TAKEN = "This email already has an account. Sign in first, then open the link again."
 
 
@@ -62,7 +64,7 @@ def make_first_owner(*, name: str, email: str, password: str) -> User:
     ContentType.objects.select_for_update().get(app_label="studio", model="user")
     if has_people():
         raise StudioError("The studio already has an owner. Sign in, or ask them for an invite.")
-    owner = User.objects.create_superuser(email, password, name=" ".join(name.split()))
+    owner = User.objects.create_superuser(email, password, name=tidy_line(name))
     # Projects made from the shell before anybody signed in have had nobody to open them.
     Membership.objects.bulk_create(
         Membership(project=project, user=owner, role=Membership.Role.OWNER)
@@ -89,7 +91,7 @@ def create_invite(*, project: Project, role: str, by: User, note: str = "") -> t
         project=project,
         role=role,
         created_by=by,
-        note=" ".join(note.split()),
+        note=tidy_line(note),
         token_hash=_hash(token),
     )
     whom = f"{invite.note} " if invite.note else "somebody "
@@ -100,7 +102,8 @@ def create_invite(*, project: Project, role: str, by: User, note: str = "") -> t
 def find_invite(token: str) -> Invite | None:
     """Return the invite of this token, open or not, with its project; None for a wrong token."""
     return (
-        Invite.objects.select_related("project", "created_by", "used_by")
+        Invite.objects.with_maker()
+        .select_related("project", "created_by", "used_by")
         .filter(token_hash=_hash(token))
         .first()
     )
@@ -114,8 +117,10 @@ def closed_because(invite: Invite | None) -> str:
         return "This invite was withdrawn."
     if invite.used_at:
         return "This invite has been used. Each link lets one person in."
-    if not invite.is_open:
+    if invite.expires_at <= timezone.now():
         return f"This invite ended on {invite.expires_at.day} {invite.expires_at:%B}."
+    if not invite.maker_may_invite:
+        return MAKER_LEFT
     return ""
 
 
@@ -133,13 +138,14 @@ def accept_invite(*, token: str, user: User) -> Membership:
     member = Membership.objects.filter(project=invite.project, user=user).first()
     if member:
         return member
-    now = timezone.now()
-    claimed = Invite.objects.filter(
-        pk=invite.pk, used_at=None, revoked_at=None, expires_at__gt=now
-    ).update(used_at=now, used_by=user)
+    # The lock of `remove_member` and `change_role`: whoever loses the right at this moment loses
+    # their invites too.
+    Project.objects.select_for_update().get(pk=invite.project_id)
+    claimed = (
+        Invite.objects.open().filter(pk=invite.pk).update(used_at=timezone.now(), used_by=user)
+    )
     if not claimed:
-        invite.refresh_from_db()
-        raise StudioError(closed_because(invite))
+        raise StudioError(closed_because(Invite.objects.with_maker().get(pk=invite.pk)))
     happenings.member_changed(
         invite.project_id, actor=user, text=f"joined as {a_role(invite.role)}"
     )
@@ -157,7 +163,7 @@ def join_as_new(*, token: str, name: str, email: str, password: str) -> User:
         raise StudioError(EMAIL_TAKEN, field="email")
     try:
         with transaction.atomic():
-            user = User.objects.create_user(email, password, name=" ".join(name.split()))
+            user = User.objects.create_user(email, password, name=tidy_line(name))
     except IntegrityError as error:
         raise StudioError(EMAIL_TAKEN, field="email") from error
     accept_invite(token=token, user=user)
@@ -211,5 +217,9 @@ def _keep_an_owner(member: Membership, way_out: str) -> None:
     # The project's row is the lock: two owners who leave at once go one after the other.
     Project.objects.select_for_update().get(pk=member.project_id)
     owners = Membership.objects.filter(project=member.project_id, role=Membership.Role.OWNER)
-    if not owners.exclude(pk=member.pk).exists() and owners.filter(pk=member.pk).exists():
+    # Who is deactivated cannot look after it.
+    if (
+        not owners.exclude(pk=member.pk).filter(user__is_active=True).exists()
+        and owners.filter(pk=member.pk).exists()
+    ):
         raise StudioError(f"{member.user.name} is the only owner of this project. {way_out}")

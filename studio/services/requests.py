@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import signing
@@ -13,7 +15,7 @@ from studio.media.video import first_frame, last_frame
 from studio.models import Generation, Keyframe
 from studio.providers.base import End, ImageEnd, JobEnd, Provider, Refused, ShotRequest
 from studio.providers.catalog import ModelSpec
-from studio.providers.wishes import written
+from studio.providers.wishes import sent_prompt, written
 from studio.services.files import local_copy, scratch_file
 from studio.services.keyframes import store_keyframe
 from studio.services.money.offers import pictures_reachable
@@ -30,7 +32,7 @@ def build_request(generation: Generation, provider: Provider, spec: ModelSpec) -
     """
     return ShotRequest(
         model=spec.id,
-        prompt=written(generation.prompt, generation.style_notes),
+        prompt=_keep_text(generation, spec),
         duration_s=generation.duration_s,
         aspect_ratio=generation.aspect_ratio,
         resolution=generation.resolution,
@@ -47,7 +49,7 @@ def describe_request(generation: Generation, spec: ModelSpec) -> ShotRequest:
     """Return the request as it would look, with addresses in place of pictures. Sends nothing."""
     return ShotRequest(
         model=spec.id,
-        prompt=written(generation.prompt, generation.style_notes),
+        prompt=text_to_send(generation, spec),
         duration_s=generation.duration_s,
         aspect_ratio=generation.aspect_ratio,
         resolution=generation.resolution,
@@ -58,6 +60,83 @@ def describe_request(generation: Generation, spec: ModelSpec) -> ShotRequest:
         idempotency_key=str(generation.idempotency_key),
         callback_url=_callback_url(generation, spec),
     )
+
+
+def text_to_send(generation: Generation, spec: ModelSpec) -> str:
+    """Return the text that goes to the provider: as stored, or built where none is stored yet."""
+    if generation.sent_prompt:
+        return generation.sent_prompt
+    text = written(generation.prompt, generation.style_notes)
+    return sent_prompt(spec, text, generation.concepts)
+
+
+def _keep_text(generation: Generation, spec: ModelSpec) -> str:
+    """Return the text to send, stored first: rows of earlier versions may have none."""
+    text = text_to_send(generation, spec)
+    if text != generation.sent_prompt:
+        Generation.objects.filter(pk=generation.pk, sent_prompt="").update(sent_prompt=text)
+        generation.sent_prompt = text
+    return text
+
+
+def describe_sent(
+    request: ShotRequest, generation: Generation, spec: ModelSpec, *, at: datetime
+) -> dict[str, Any]:
+    """Return what is asked of the provider as it is stored with the shot: plain values, no secret.
+
+    A picture is its address without query and fragment, an earlier job `job:` and its id. `*_ids`
+    are that job's other ids: a provider may repeat the end by the clip's id, not the job's.
+    `earlier` are the tries before a person sent it again: their jobs may still turn up.
+    """
+    return {
+        "model": request.model,
+        "prompt": request.prompt,
+        "duration_s": request.duration_s,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "loop": request.loop,
+        "concepts": list(request.concepts),
+        "start": end_text(request.start),
+        "end": end_text(request.end),
+        "start_ids": _other_ids(request.start, generation.start_generation),
+        "end_ids": _other_ids(request.end, generation.end_generation),
+        "base_url": generation.account.base_url,
+        "dialect": spec.dialect,
+        "sent_at": at.isoformat(),
+        **{
+            key: generation.sent_request[key]
+            for key in ("earlier",)
+            if key in generation.sent_request
+        },
+    }
+
+
+def end_text(end: End) -> str:
+    """Return an end as it is stored and compared; empty when the shot has none."""
+    if isinstance(end, JobEnd):
+        return f"job:{end.job_id}"
+    if isinstance(end, ImageEnd):
+        return urlsplit(end.url)._replace(query="", fragment="").geturl()
+    return ""
+
+
+def _other_ids(end: End, clip: Generation | None) -> list[str]:
+    """Return every id in the answer about the job that is this end; GMI Cloud's clips have their own."""
+    if not isinstance(end, JobEnd) or clip is None:
+        return []
+    return sorted(set(_ids_in(clip.raw_answer)) - {end.job_id})
+
+
+def _ids_in(answer: Any) -> Iterator[str]:
+    if isinstance(answer, Mapping):
+        for key, value in answer.items():
+            if isinstance(value, str) and (key == "id" or key.endswith("_id")):
+                yield value
+            else:
+                yield from _ids_in(value)
+    elif isinstance(answer, list):
+        for item in answer:
+            yield from _ids_in(item)
 
 
 def travels_by_id(generation: Generation, side: Side, spec: ModelSpec) -> JobEnd | None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from django.conf import settings
 
-from studio.models import Keyframe, Membership, Project, ProviderAccount, User
+from studio.models import Keyframe, Project, ProviderAccount, User
 from studio.providers.catalog import PREVIS
+from studio.services import quotas
 from studio.services.disk import check_room
 from studio.services.keyframes import store_keyframe
+from studio.services.projects import create_project
 from studio.services.shots import NewShot, create_shots
 
 STILLS = {
@@ -56,16 +58,16 @@ CLIPS = (
 def make_sample_project(*, by: User) -> Project:
     """Make a project with four stills and six previs shots in flight, owned by this person.
 
-    Raises NoRoom while the disk is nearly full.
+    Raises StudioError where they may not make projects, and NoRoom while the disk is nearly full.
     """
     check_room()
-    project = Project.objects.create(
+    quotas.take(quotas.SAMPLES, by)
+    project = create_project(
         name="Nordlys, a sample",
         description="Drawn stills and free previs clips to look around with",
+        by=by,
         resolution="540p",
-        created_by=by,
     )
-    Membership.objects.create(project=project, user=by, role=Membership.Role.OWNER)
     stills = {key: _still(project, by, key, name) for key, name in STILLS.items()}
     previs = ProviderAccount.objects.get(provider="previs", label="")
     # Asked for in reverse: the gallery shows the newest first, so the first one leads it.

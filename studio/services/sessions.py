@@ -20,6 +20,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from studio.incoming_text import clean_line
 from studio.models import User
 from studio.proxies import UNKNOWN_ADDRESS, client_address
 from studio.services.browsers import browser_name
@@ -27,6 +28,7 @@ from studio.services.browsers import browser_name
 logger = logging.getLogger(__name__)
 
 SEEN_EVERY_S = 600
+FRESH_S = 600
 # In the session: when it was signed in and last used (seconds since 1970), and its key then.
 SINCE, SEEN, KEY = "studio_since", "studio_seen", "studio_session_key"
 
@@ -75,7 +77,7 @@ def _note(request: HttpRequest, user_pk: int) -> None:
         "user_id": user_pk,
         "last_seen_at": now,
         "ip": client_address(request),
-        "user_agent": request.headers.get("User-Agent", "")[:200],
+        "user_agent": clean_line(request.headers.get("User-Agent", ""))[:200],
     }
     with transaction.atomic():
         if session.get(KEY) != session.session_key:
@@ -91,6 +93,12 @@ def _note(request: HttpRequest, user_pk: int) -> None:
     # A moment, not a length: whatever else is written to the session does not put it off.
     unused = now + timedelta(seconds=settings.SESSION_UNUSED_S)
     session.set_expiry(min(unused, since + timedelta(seconds=settings.SESSION_MOST_S)))
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether this browser was signed in within the last minutes: enough where there is no password."""
+    since = request.session.get(SINCE)
+    return since is not None and timezone.now().timestamp() - since <= FRESH_S
 
 
 # ---- The list --------------------------------------------------------------------------

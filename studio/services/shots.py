@@ -11,6 +11,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from studio import lifecycle
+from studio.incoming_text import cut, tidy_line
 from studio.models import (
     Chain,
     Comment,
@@ -35,10 +36,17 @@ from studio.providers.wishes import written
 from studio.queue import enqueue, wake_sweep
 from studio.services import chains, disk
 from studio.services.errors import StudioError
-from studio.services.money.limits import limit_on
-from studio.services.money.offers import all_prices, price_of, wish_at
+from studio.services.money.agreement import COSTS_MORE, accept_price_now, check_quoted, release
+from studio.services.money.limits import limit_on, lock_studio
+from studio.services.money.offers import wish_at
+from studio.services.money.quotes import PriceTable, quote_for
+from studio.services.project_rights import check_buyer, check_offered
 
 MAX_TAKES = 4
+NO_NUMBER_LEFT = (
+    "This project has no number left for another clip, or this shot none for another take: an import "
+    "brought in very high ones. Nothing was sent. Make the shot in a new project."
+)
 RETRIABLE_STATES = frozenset({State.FAILED, State.CANCELLED, State.ABANDONED})
 
 
@@ -70,6 +78,7 @@ class NewShot:
     branch: bool = False  # another continuation, although the chain already goes on
     after: Generation | None = None  # stands after this clip, but starts from its own picture
     segment: Segment | None = None  # another take that is to stand in this segment's place
+    quoted_microusd: int | None = None  # of one take, as it was shown; None = no price was shown
 
     def wish(self) -> Wish:
         """Return this shot as the catalogue asks about it, at its account."""
@@ -115,14 +124,15 @@ def create_shots(
 
     The same request token a second time returns what the first time made: nothing is bought twice.
     `approved`: an owner has allowed what it costs. Raises StudioError, with the form field, when a
-    rule is broken (OverLimit for money); then nothing was queued.
+    rule is broken (OverLimit for money, PriceChanged for a price above the quoted one); then
+    nothing was queued.
     """
+    check_buyer(project, by)
     spec = _checked(project, new)
     if spec.local:
         # A previs reads no prompt; its title card shows the person's own words.
         new = replace(new, style_notes="")
-    price = price_of(spec, new.wish(), all_prices())
-    estimate = 0 if spec.free else price.best_microusd if price else None
+    price = quote_for(spec, new.wish(), new.account, PriceTable.load())
     short = disk.shortage()
     with transaction.atomic():
         # The project's row is the lock: budget, take numbers and the token are read under it.
@@ -136,12 +146,16 @@ def create_shots(
             return made
         if short:
             raise disk.NoRoom(short)
+        check_quoted(new.quoted_microusd, price, new.takes)
+        if not spec.free:
+            lock_studio()
         limit = limit_on(
             project=locked,
             by=by,
             account=new.account,
             spec=spec,
-            microusd=None if estimate is None else estimate * new.takes,
+            microusd=price.microusd * new.takes,
+            certainty=price.certainty,
         )
         if limit is not None and not (approved and limit.ask):
             raise OverLimit(limit.sentence, ask=limit.ask)
@@ -153,7 +167,7 @@ def create_shots(
             Generation(
                 project=project,
                 by=by,
-                title=new.title.strip()[:120] or title_from(new.prompt),
+                title=cut(new.title.strip(), 120).strip() or title_from(new.prompt),
                 prompt=new.prompt.strip(),
                 style_notes=new.style_notes,
                 sent_prompt=sent_prompt(spec, written(new.prompt, new.style_notes), new.concepts),
@@ -176,13 +190,17 @@ def create_shots(
                 start_generation=new.start_generation,
                 end_keyframe=new.end_keyframe,
                 end_generation=new.end_generation,
-                estimated_microusd=estimate,
-                estimated_credits=price.credits if price else None,
-                credit_unit=price.unit if price else "",
+                estimated_microusd=price.microusd,
+                estimate_kind=price.kind,
+                estimated_credits=price.credits,
+                credit_unit=price.unit,
             )
             for index in range(new.takes)
         ]
-        lifecycle.create(generations, actor=by)
+        try:
+            lifecycle.create(generations, actor=by)
+        except lifecycle.NumbersUsedUp:
+            raise StudioError(NO_NUMBER_LEFT) from None
         if new.segment is not None:
             chains.replace_segment(segment=new.segment, generation=generations[0])
         elif new.retry_of is not None:
@@ -211,11 +229,17 @@ def _checked(project: Project, new: NewShot) -> ModelSpec:
         spec = get_spec(new.account.provider, new.model)
     except UnknownModel as error:
         raise StudioError(str(error), field="offer") from error
+    if spec.gone:
+        raise StudioError(
+            f"{spec.provider_label} no longer offers {spec.label}. Choose another model.",
+            field="offer",
+        )
     if not new.account.enabled or not (spec.local or new.account.has_key):
         raise StudioError(
             f"{spec.provider_label} cannot be used: its account is switched off or has no key.",
             field="offer",
         )
+    check_offered(project, new.account)
     if not 1 <= new.takes <= MAX_TAKES:
         raise StudioError(f"Takes is {new.takes}; it must be from 1 to {MAX_TAKES}.", field="takes")
     for end, keyframe, generation in (
@@ -265,7 +289,13 @@ def same_shot(generation: Generation) -> NewShot:
     )
 
 
-def retry(*, generation: Generation, by: User, request_token: uuid.UUID) -> Generation:
+def retry(
+    *,
+    generation: Generation,
+    by: User,
+    request_token: uuid.UUID,
+    quoted_microusd: int | None = None,
+) -> Generation:
     """Ask again for a shot that failed or was cancelled, in its place.
 
     The new one is the next take of the same shot; the old card leaves the gallery but is kept.
@@ -273,7 +303,12 @@ def retry(*, generation: Generation, by: User, request_token: uuid.UUID) -> Gene
     """
     if generation.state not in RETRIABLE_STATES:
         raise StudioError("Only a shot that failed or was cancelled can be tried again.")
-    new = replace(same_shot(generation), retry_of=generation, request_token=request_token)
+    new = replace(
+        same_shot(generation),
+        retry_of=generation,
+        request_token=request_token,
+        quoted_microusd=quoted_microusd,
+    )
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=generation.project_id)
         under_way = generation.retries.exclude(state__in=RETRIABLE_STATES).first()
@@ -329,7 +364,7 @@ def restore(*, generations: list[Generation]) -> None:
 
 def rename(*, generation: Generation, title: str) -> None:
     """Give a clip another title; 1 to 120 characters."""
-    title = " ".join(title.split())
+    title = tidy_line(title)
     if not 1 <= len(title) <= 120:
         raise StudioError(
             f"The title has {len(title)} characters; 1 to 120 are allowed.", field="title"
@@ -340,11 +375,25 @@ def rename(*, generation: Generation, title: str) -> None:
 # ---- The line ---------------------------------------------------------------------------
 
 
-def hold(*, generation: Generation, held: bool) -> None:
-    """Keep a waiting shot from being sent, or let it go on."""
+def hold(
+    *,
+    generation: Generation,
+    held: bool,
+    quoted_microusd: int | None = None,
+) -> None:
+    """Keep a waiting shot from being sent, or let it go on.
+
+    One that was held because its price had risen goes on at the price it has now; dearer than was
+    shown (`quoted_microusd`), over a budget or not allowed any more, it stays. Raises StudioError then.
+    """
     if generation.state != State.QUEUED:
         raise StudioError("Only a shot that still waits can be held.")
-    lifecycle.touch(generation.pk, held=held)
+    if not held and generation.waiting_text.startswith(COSTS_MORE):
+        accept_price_now(generation, shown=quoted_microusd)
+    elif not held:
+        release(generation)
+    else:
+        lifecycle.touch(generation.pk, held=True)
     if not held:
         enqueue("submit_next", generation.account_id)
         wake_sweep(generation.account_id)

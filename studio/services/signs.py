@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 from django_q.brokers import get_broker
 
 from studio.models import Generation, ProviderAccount
-from studio.models.generation import AT_PROVIDER_STATES, State
+from studio.models.generation import ACTIVE_STATES, AT_PROVIDER_STATES, State
 
 # The schedule revives the sweep each half minute or so; a longer silence means no worker at all.
 SWEEP_LATE = timedelta(minutes=3)
@@ -20,6 +20,32 @@ def sweep_age() -> timedelta | None:
     rows = ProviderAccount.objects.filter(provider="previs", label="")
     swept_at = rows.values_list("swept_at", flat=True).first()
     return None if swept_at is None else max(timezone.now() - swept_at, timedelta())
+
+
+def sweep_failure() -> tuple[timedelta, timedelta | None] | None:
+    """Return how long ago a sweep stopped with an error and one last came to its end (None: never).
+
+    None when none has stopped with an error since one came to its end.
+    """
+    rows = ProviderAccount.objects.filter(provider="previs", label="")
+    failed, finished = (
+        rows.values_list("sweep_failed_at", "sweep_finished_at").first() or (None,) * 2
+    )
+    if failed is None or (finished is not None and finished >= failed):
+        return None
+    now = timezone.now()
+    return max(now - failed, timedelta()), None if finished is None else now - finished
+
+
+def set_aside() -> int:
+    """Return how many shots are set aside: what comes of them cannot be recorded."""
+    rows = Generation.objects.filter(set_aside_at__isnull=False, state__in=sorted(ACTIVE_STATES))
+    return rows.count()
+
+
+def silent_accounts() -> QuerySet[ProviderAccount]:
+    """Return the accounts whose polls bring no answer now."""
+    return ProviderAccount.objects.exclude(polls_trouble="")
 
 
 def queue_depth() -> int:

@@ -40,11 +40,16 @@ CELL_AREA_PX = 240 * 135
 TILE_PX = (120, 80)  # the shape of a camera glyph
 STRIP_FRAMES = 24
 PICTURE_SIDE_PX = 640
+BUSY = "Previs is busy. Try again in a moment."
 WAIT_S = 6.0  # for a place, before somebody is told to try again
 LONGEST_RENDER_S = 25
 _BEAT_S = 0.05
 # Strips are short work: one at a time in each web process keeps a core free for pages.
 _strips = threading.BoundedSemaphore(1)
+# Of the 16 threads of a web process (studio.launcher.web), so many draw or wait for a place: pages
+# are left the others. Whoever is one too many is told so at once, and the page asks again by itself.
+MAX_THREADS = 6
+_threads = threading.BoundedSemaphore(MAX_THREADS)
 
 
 class Busy(StudioError):
@@ -92,7 +97,7 @@ def sketch_clip(sketch: Sketch, *, person: int) -> Path:
         return out
     tidy_sketches()
     check_room()
-    with _place([f"person-{person}"]), _place(_slots()):
+    with _thread(), _place([f"person-{person}"]), _place(_slots()):
         command = [sys.executable, "-m", "studio.previs.sketch"]
         try:
             done = subprocess.run(  # noqa: S603 (our own module; what it is told goes by its input)
@@ -115,7 +120,7 @@ def sketch_frame(sketch: Sketch) -> bytes:
     """Return the shot's first frame as WebP. Raises Busy and StudioError as `sketch_clip` does."""
     size = small_size(sketch.aspect_ratio, CLIP_AREA_PX)
     shot = _shot(sketch)
-    with _turn():
+    with _thread(), _turn():
         return _webp(render_frame(shot, 0.0, size))
 
 
@@ -132,7 +137,7 @@ def move_strip(slug: str, picture: Keyframe | Generation, *, shape: str = "") ->
         return out
     tidy_sketches()
     check_room()
-    with _turn():
+    with _thread(), _turn():
         frames = np.concatenate(list(render_frames(shot, STRIP_FRAMES, size)), axis=1)
         _write(out, _webp(Image.fromarray(frames)))
     return out
@@ -212,9 +217,19 @@ def _write(path: Path, data: bytes) -> None:
 
 
 @contextmanager
+def _thread() -> Iterator[None]:
+    if not _threads.acquire(blocking=False):
+        raise Busy(BUSY)
+    try:
+        yield
+    finally:
+        _threads.release()
+
+
+@contextmanager
 def _turn() -> Iterator[None]:
     if not _strips.acquire(timeout=WAIT_S):
-        raise Busy("Previs is busy. Try again in a moment.")
+        raise Busy(BUSY)
     try:
         yield
     finally:
@@ -238,7 +253,7 @@ def _place(names: list[str]) -> Iterator[None]:
                 return
             file.close()
         if time.monotonic() > until:
-            raise Busy("Previs is busy. Try again in a moment.")
+            raise Busy(BUSY)
         time.sleep(_BEAT_S)
 
 

@@ -13,7 +13,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
+from studio.incoming_text import clean_line, cut
 from studio.models import Membership, Project, User
+from studio.plain_text import one_line
 from studio.services import notices
 from studio.services.errors import StudioError
 from studio.services.news import happenings
@@ -68,7 +70,12 @@ def read_claims(data: dict[str, Any]) -> Claims:
     if isinstance(info, dict) and info.get("sub") != token["sub"]:
         raise StudioError(f"{_name()} gave two different answers about who you are. Try again.")
     said = token | (info if isinstance(info, dict) else {})
-    email = str(said.get("email") or "").strip().lower()
+    email = str(said.get("email") or "").strip()
+    if not email.rpartition("@")[0].isascii():
+        raise StudioError(
+            f"{email[:254]} is not taken: a letter before its @ is not one of A to Z."
+        )
+    email = email.lower()
     try:
         validate_email(email)
     except ValidationError:
@@ -81,12 +88,16 @@ def read_claims(data: dict[str, Any]) -> Claims:
     domain = email.rpartition("@")[2]
     if settings.SSO_DOMAINS and domain not in settings.SSO_DOMAINS:
         raise StudioError(f"Addresses at {domain} are not let into this studio.")
-    return Claims(str(token["sub"]), email, " ".join(str(said.get("name") or "").split())[:80])
+    return Claims(
+        str(token["sub"]), email, cut(one_line(clean_line(str(said.get("name") or ""))), 80)
+    )
 
 
 def find_person(claims: Claims) -> User | None:
     """Return who has this address here, not linked yet. Raises StudioError when they cannot be."""
-    person = User.objects.filter(email__iexact=claims.email).first()
+    rows = User.objects.filter(email__iexact=claims.email)
+    # PostgreSQL takes letters of other alphabets, such as a dotless i, for the same.
+    person = next((row for row in rows if row.email.lower() == claims.email), None)
     if person is None:
         return None
     if not person.is_active or person.email == COMMAND_LINE_EMAIL:
@@ -96,6 +107,12 @@ def find_person(claims: Claims) -> User | None:
         raise StudioError(
             f"{claims.email} is linked to another account at {_name()}. "
             "Ask whoever runs this studio to unlink it."
+        )
+    # Without a password nothing but the address says whose account this is.
+    if not person.has_usable_password() and not person.email_confirmed:
+        raise StudioError(
+            f"{claims.email} was typed here and never confirmed, so {settings.SSO_NAME} cannot open "
+            "its account. Ask whoever runs this studio to allow it."
         )
     return person
 
@@ -112,7 +129,10 @@ def make_person(claims: Claims) -> User:
     try:
         with transaction.atomic():
             person = User.objects.create_user(
-                claims.email, None, name=claims.name or claims.email.partition("@")[0]
+                claims.email,
+                None,
+                name=claims.name or claims.email.partition("@")[0],
+                email_confirmed=True,
             )
     except IntegrityError as error:
         raise StudioError("Somebody came in with this address just now. Try again.") from error
@@ -132,6 +152,8 @@ def link(*, user: User, subject: str) -> None:
         provider=provider_id(), uid=subject, defaults={"user": user}
     )
     if fresh:
+        # The password has proved what the issuer says of the address.
+        User.objects.filter(pk=user.pk).update(email_confirmed=True)
         notices.tell(user, notices.LINKED)
     logger.info("Person %s was linked to single sign-on.", user.pk)
 

@@ -1,4 +1,4 @@
-"""Counting and taking turns among all web processes, with Redis and without.
+"""Counting among all web processes, with Redis and without.
 
 The embedded studio has no cache its processes share, and a row in its database for each page would
 wait behind every other writer. The data folder they do share.
@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, transaction
 from django.utils import timezone
-
-TURNS = 256  # locks on disk: a file for each, so that the folder does not grow
 
 
 def count_this_minute(what: str) -> int:
@@ -63,29 +59,6 @@ def _minute_folder(minute: str) -> Path:
         if other.name < minute:
             shutil.rmtree(other, ignore_errors=True)
     return folder
-
-
-@contextmanager
-def one_at_a_time(what: str) -> Iterator[None]:
-    """Wait until nobody else is at `what`; then it is ours for the block.
-
-    On PostgreSQL the block is one transaction; elsewhere it must not hold the database meanwhile.
-    """
-    if connection.vendor == "postgresql":
-        with transaction.atomic(), connection.cursor() as cursor:
-            number = int.from_bytes(bytes.fromhex(_digest(what)[:16]), signed=True)
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-            yield
-        return
-    # Not on Windows, where commands must still be able to say what they cannot do.
-    import fcntl
-
-    folder: Path = settings.DATA_DIR / "turns"
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / str(int(_digest(what)[:8], 16) % TURNS)
-    with place.open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _digest(what: str) -> str:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from studio.drawn import failed, flight, ready
 from studio.forms.gallery import Menu
 from studio.models import Generation
+from studio.services import cards, delivery
 from studio.services.cards import Card
 
 register = template.Library()
@@ -41,15 +42,25 @@ def in_flight(context: Context, card: Card, *, stay: bool = False) -> SafeString
 
 
 @register.simple_tag(takes_context=True)
-def retry_form(context: Context, generation: Generation, *, stay: bool = False) -> SafeString:
-    """Draw the form that tries a shot again. `stay`: answered with the new shot's own page."""
-    return failed.retry_form(generation, token=_forms(context)[0], stay=stay)
+def again_form(context: Context, card: Card, *, stay: bool = False) -> SafeString:
+    """Draw the first thing to do about a shot without a clip. `stay`: answered with its own page."""
+    return failed.again_form(card, token=_forms(context)[0], stay=stay)
+
+
+@register.simple_tag(takes_context=True)
+def retry_form(context: Context, card: Card, *, stay: bool = False) -> SafeString:
+    """Draw the form that buys a shot again. `stay`: answered with the new shot's own page."""
+    return failed.retry_form(card.generation, token=_forms(context)[0], stay=stay, quote=card.quote)
 
 
 @register.simple_tag
 def ways_link(generation: Generation, css: str) -> SafeString:
     """Draw the link to everything that can be done about a shot."""
     return failed.ways_link(generation, css)
+
+
+register.filter("cost_text", cards.cost_text)
+register.filter("delivery_note", delivery.delivery_note)
 
 
 def _forms(context: Context) -> tuple[str, bool]:

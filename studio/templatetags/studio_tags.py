@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from studio import concepts, glyphs
+from studio.amounts import amount_text, dollars, money
 from studio.models import Generation
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 
@@ -50,35 +51,9 @@ def glyph_parts() -> SafeString:
     )
 
 
-@register.filter
-def money(microusd: int | None) -> str:
-    """Micro-USD as dollars with two decimals; an amount under a cent shows as < $0.01.
-
-    What was given back has its minus in front: −$0.65.
-    """
-    if microusd is None:
-        return ""
-    if microusd < 0:
-        return "> −$0.01" if microusd > -10_000 else f"−{money(-microusd)}"
-    if 0 < microusd < 10_000:
-        return "< $0.01"
-    return f"${microusd / 1_000_000:,.2f}"
-
-
-@register.filter
-def price(microusd: int | None) -> str:
-    """As `money`, with zero written as free and an unknown price said to be so."""
-    if microusd is None:
-        return "price unknown"
-    return "free" if microusd == 0 else money(microusd)
-
-
-@register.filter
-def dollars(microusd: int | None) -> str:
-    """An amount as people type it into a field: 150 or 99.50; empty for none."""
-    if microusd is None:
-        return ""
-    return f"{microusd / 1_000_000:.2f}".removesuffix(".00")
+register.filter("money", money)
+register.filter("amount", amount_text)
+register.filter("dollars", dollars)
 
 
 @register.filter

@@ -171,6 +171,8 @@ def test_a_failed_card_shows_its_ways_out_whole(open_as, owner, project, url, vi
             aspect_ratio=shape,
             failure_text="The provider could not reach the start picture at its address. " * 6,
             charged="no",
+            provider="luma",
+            model="ray-2",
             estimated_microusd=1_600_000,
         )
     page = open_as(owner, url, viewport=viewport)

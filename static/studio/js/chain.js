@@ -1,5 +1,6 @@
 // The chain page: plays clips one after another without a gap, keeps the playhead and the timeline
 // together, and shows what others do to the chain without stopping anything.
+import { frameAt, middleOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
 import { layOut, segmentsTo, timecode } from "./timeline.js";
@@ -200,11 +201,10 @@ function goTo(seconds, options) {
   const index = cut.findLastIndex((one) => one.start <= seconds + 0.0005);
   if (index >= 0) show(index, seconds - cut[index].start, options);
 }
-// Half a frame in, so that rounding never shows the frame before.
 function stepFrames(frames) {
   pause();
   const one = cut[at];
-  const target = (Math.floor(local / one.frame + 0.01) + frames + 0.5) * one.frame;
+  const target = middleOf(frameAt(local, one.frame) + frames, one.frame);
   if (target < 0 && at > 0) return show(at - 1, cut[at - 1].until);
   if (target >= one.until && cut[at + 1]) return show(at + 1, 0);
   show(at, target, { select: false });

@@ -1,5 +1,6 @@
 // Two to four clips under one playhead: side by side, flipped in place, or their difference.
 import { calm } from "./deck.js";
+import { frameAt, frameLength, middleOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
 import { timecode } from "./timeline.js";
@@ -13,7 +14,7 @@ const main = $("main");
 const panes = [...main.querySelectorAll(".pane")];
 const videos = panes.map((pane) => pane.querySelector("video"));
 const seek = $("seek");
-const frame = 1 / Number(main.dataset.fps);
+const frame = frameLength(main.dataset.fps);
 const button = (name) => main.querySelector(`[data-do=${name}]`);
 
 let chosen = 0;
@@ -103,13 +104,13 @@ function play() {
 function stop(at = head) {
   going = false;
   showState();
-  return moveTo((Math.floor(at / frame + 0.01) + 0.5) * frame);
+  return moveTo(middleOf(frameAt(at, frame), frame));
 }
 const go = (seconds) => moveTo(seconds);
 const stepFrames = (frames) => {
   going = false;
   showState();
-  return moveTo((Math.floor(head / frame + 0.01) + frames + 0.5) * frame);
+  return moveTo(middleOf(frameAt(head, frame) + frames, frame));
 };
 
 // ---- What the page shows --------------------------------------------------------------------------------

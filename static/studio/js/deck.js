@@ -1,5 +1,7 @@
 // What the lightbox and the light table share: clips that are ready before they are asked for, and
 // the hands that move between them.
+import { frameAt, frameLength, middleOf } from "./frames.js";
+
 const KEPT = 4; // videos kept ready
 const SWIPE_PX = 48;
 const warm = new Map(); // address -> video, the longest unused first
@@ -47,11 +49,10 @@ export function start(video) {
 }
 export const toggle = (video) => (video.paused ? video.play().catch(() => {}) : video.pause());
 
-// Half a frame in, so that rounding never shows the frame before.
 export function step(video, frames, fps) {
-  const frame = 1 / (Number(fps) || 24);
+  const frame = frameLength(fps);
   video.pause();
-  const at = (Math.floor(video.currentTime / frame + 0.01) + frames + 0.5) * frame;
+  const at = middleOf(frameAt(video.currentTime, frame) + frames, frame);
   video.currentTime = Math.max(0, Math.min(at, (video.duration || 0) - frame / 2));
 }
 

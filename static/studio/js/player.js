@@ -1,5 +1,6 @@
 // The clip page: transport, timecode, comment marks, the keys of an editing desk, and what others
 // do to the same clip, shown without taking the cursor or the words of whoever is typing.
+import { frameAt, frameLength, middleOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
 
@@ -15,7 +16,7 @@ export function timecode(seconds) {
 
 function mount(player) {
   const video = player.querySelector("video");
-  const frame = 1 / (Number(player.dataset.fps) || 24);
+  const frame = frameLength(player.dataset.fps);
   const length = () => video.duration || Number(player.dataset.duration) / 1000;
   const seek = $("seek");
   const button = (name) => player.querySelector(`[data-do=${name}]`);
@@ -63,8 +64,7 @@ function mount(player) {
     if (!keepPlaying) video.pause();
     video.currentTime = Math.max(0, Math.min(seconds, length() - frame / 2));
   };
-  // Half a frame in, so that rounding never shows the frame before.
-  const step = (frames) => go((Math.floor(video.currentTime / frame + 0.01) + frames + 0.5) * frame);
+  const step = (frames) => go(middleOf(frameAt(video.currentTime, frame) + frames, frame));
   const actions = {
     play: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
     loop: () => button("loop").setAttribute("aria-pressed", (video.loop = !video.loop)),
@@ -103,7 +103,7 @@ document.body.addEventListener("htmx:afterSettle", settle);
 settle();
 
 // The moment the page is at, for what stands beside the player: milliseconds, or null without one.
-export const playhead = () => desk && { ms: desk.video.currentTime * 1000, frameMs: 1000 / (Number(desk.player.dataset.fps) || 24) };
+export const playhead = () => desk && { ms: desk.video.currentTime * 1000, frameMs: 1000 * frameLength(desk.player.dataset.fps) };
 export const goTo = (ms) => desk?.go(ms / 1000);
 
 // ---- Keys ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Judging a clip: the comment form and what it is for at the moment, the drawing and the comment the
 // playhead is at, stills, stars by number. What others do arrives beside it and never in it.
 import { isDrawing, readDrawing, stopDrawing } from "./draw.js";
+import { frameAt, middleOf } from "./frames.js";
 import { drawn, size } from "./ink.js";
 import "./mention.js";
 import { goTo, playhead, timecode } from "./player.js";
@@ -139,9 +140,8 @@ arrive();
 // ---- Stills, stars, toasts -------------------------------------------------------------------------
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.elt.id !== "grab") return;
-  // The middle of the frame that is shown: no rounding can mean its neighbour.
   const { ms, frameMs } = playhead();
-  event.detail.parameters.set("at_ms", String(Math.round((Math.floor(ms / frameMs + 0.01) + 0.5) * frameMs)));
+  event.detail.parameters.set("at_ms", String(Math.round(middleOf(frameAt(ms, frameMs), frameMs))));
 });
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !lettersOn()) return;

@@ -1,5 +1,7 @@
 // A chain's timeline as data: the segments on the way to a branch's end, and their exact widths.
 
+import { frameLength } from "./frames.js";
+
 export function timecode(seconds) {
   const hundredths = Math.max(0, Math.round(seconds * 100));
   return `${Math.floor(hundredths / 6000)}:${String(Math.floor(hundredths / 100) % 60).padStart(2, "0")}.${String(hundredths % 100).padStart(2, "0")}`;
@@ -23,7 +25,7 @@ export function segmentsTo(list) {
     // A continuation from an earlier frame takes over there, not at the very end.
     const until = (items[index + 1]?.dataset.joins ?? item.dataset.ms) / 1000;
     const one = { id: item.id, item, src, poster, label, title, state, start, length, until };
-    one.frame = 1 / (Number(item.dataset.fps) || 24);
+    one.frame = frameLength(item.dataset.fps);
     one.lane = Number(item.parentElement.dataset.lane ?? 0);
     start += length;
     return one;

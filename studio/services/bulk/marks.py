@@ -62,7 +62,7 @@ RATE = Deed(check=_check_rating, apply=_rate, undo=_unrate, may="see")
 
 def _check_verdict(membership: Membership, params: Params) -> Params:
     verdict, note = str(params.get("verdict", "")), str(params.get("note", ""))
-    note = note.replace("\r\n", "\n").strip()
+    note = note.strip()
     if verdict not in Verdict.values:
         raise StudioError(
             f"There is no verdict “{verdict[:20]}”. Approve, or ask for changes.", field="verdict"

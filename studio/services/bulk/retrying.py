@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from studio import lifecycle
-from studio.models import BulkRun, Generation, Membership, Price
+from studio.amounts import Certainty, amount_text, least_certain
+from studio.models import BulkRun, Generation, Membership
 from studio.models.generation import State
-from studio.providers.catalog import UnknownModel, get_spec
 from studio.services import shots
 from studio.services.bulk.deeds import Applied, Deed, Pair, Params, Told, left
 from studio.services.errors import StudioError
-from studio.services.money.offers import all_prices, price_of
+from studio.services.money.agreement import PriceChanged
+from studio.services.money.quotes import PriceTable, own_rates, quote_again
+from studio.services.work.outcomes import offers_download
 
 # What a refusal is about when the next shot would be refused too: the project, the account, money.
 HOLDS_FOR_ALL = frozenset({"", "offer", "budget"})
@@ -29,34 +31,31 @@ DEARER = "A price has risen since you agreed. Look at the new total and press Re
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What retrying would cost: `count` shots, the known prices added up, and how many have none."""
+    """What retrying would cost: `count` shots, their prices added up, and how many of these are
+    only the most to expect."""
 
     count: int
     microusd: int
-    unknown: int
+    at_most: int
+    certainty: Certainty = Certainty.EXACT
 
-
-Prices = dict[tuple[str, str, int, str], Price]
-
-
-def price_now(clip: Generation, prices: Prices) -> int | None:
-    """Return what this shot costs if asked for again now, in micro-USD; None when nobody knows."""
-    try:
-        spec = get_spec(clip.provider, clip.model)
-    except UnknownModel:
-        return None
-    if spec.free:
-        return 0
-    row = price_of(spec, shots.same_shot(clip).wish(), prices)
-    return row.best_microusd if row else None
+    @property
+    def words(self) -> str:
+        """The sum in words: $2.10, about $2.10, at most $2.10, free."""
+        return amount_text(self.microusd, self.certainty)
 
 
 def offer_for(clips: Sequence[Generation]) -> Offer:
-    """Add up what trying these again would cost. The rows come with their accounts and ends."""
-    prices = all_prices()
-    costs = [price_now(clip, prices) for clip in clips]
-    known = [cost for cost in costs if cost is not None]
-    return Offer(len(costs), sum(known), len(costs) - len(known))
+    """Add up what trying these again would cost; two queries."""
+    table, rates = PriceTable.load(), own_rates()
+    quotes = [quote_again(clip, rates.get(clip.account_id), table) for clip in clips]
+    known = [quote for quote in quotes if quote is not None]
+    return Offer(
+        len(clips),
+        sum(quote.microusd for quote in known),
+        sum(quote.is_ceiling for quote in known),
+        least_certain(quote.certainty for quote in known),
+    )
 
 
 def _check(membership: Membership, params: Params) -> Params:
@@ -70,19 +69,27 @@ def _retry(run: BulkRun, pairs: Sequence[Pair]) -> Applied:
     whole = Generation.objects.select_related(
         "project", "account", "start_keyframe", "end_keyframe", "start_generation", "end_generation"
     ).in_bulk([clip.pk for _, clip in pairs])
-    prices = all_prices()
+    table, rates = PriceTable.load(), own_rates()
     told: list[Told] = []
     for item, row in pairs:
         clip = whole[row.pk]
         if clip.state not in shots.RETRIABLE_STATES or clip.deleted_at is not None:
             told.append(left("It did not fail, so there is nothing to try again."))
             continue
-        cost = price_now(clip, prices) or 0
+        if offers_download(clip):
+            told.append(left("Its clip was rendered. Download it again instead of buying another."))
+            continue
+        quote = quote_again(clip, rates.get(clip.account_id), table)
+        cost = quote.microusd if quote else 0
         if run.params["spent"] + cost > run.params["agreed"]:
             return Applied(told, stop=DEARER)
         token = uuid.uuid5(run.request_token, str(item.pk))
         try:
-            fresh = shots.retry(generation=clip, by=run.by, request_token=token)
+            fresh = shots.retry(
+                generation=clip, by=run.by, request_token=token, quoted_microusd=cost
+            )
+        except PriceChanged:
+            return Applied(told, stop=DEARER)
         except StudioError as error:
             if error.field in HOLDS_FOR_ALL:
                 return Applied(told, stop=error.message)

@@ -8,10 +8,13 @@ at one run the one without the lease can write nothing.
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -23,8 +26,9 @@ from studio import signals
 from studio.bulk import update_alike
 from studio.models import BulkItem, BulkRun, Generation, Membership, Project, User
 from studio.queue import enqueue
+from studio.services.apart import DATABASE_AWAY
 from studio.services.bulk.choosing import Choice, keep_choice, left_out
-from studio.services.bulk.deeds import Deed, Pair, Params
+from studio.services.bulk.deeds import Applied, Deed, Pair, Params, Told, left
 from studio.services.bulk.table import DEEDS
 from studio.services.errors import StudioError
 
@@ -40,6 +44,8 @@ A = BulkRun.Action
 S = BulkRun.State
 GOING = (S.QUEUED, S.RUNNING, S.UNDOING)
 ENDED = (S.DONE, S.FAILED)
+T = TypeVar("T")
+BROKEN_CLIP = "Something went wrong in the studio with this clip; it is left as it was."
 BROKEN = "Something went wrong in the studio. What was done until then stays; it can be undone."
 
 
@@ -177,6 +183,14 @@ def resume_left() -> int:
     return len(pks)
 
 
+def stop_retrying(why: str) -> int:
+    """End every run that buys: what is left of it may have been bought already. Returns how many."""
+    runs = BulkRun.objects.filter(action=BulkRun.Action.RETRY, state__in=(S.QUEUED, S.RUNNING))
+    return runs.update(
+        state=S.FAILED, failure_text=why, finished_at=timezone.now(), lease_until=None
+    )
+
+
 def ask(pk: int) -> None:
     """Ask a worker to go on with this run; one that has it already is not disturbed."""
     enqueue("work_bulk", pk)
@@ -217,7 +231,7 @@ def _apply_batch(run: BulkRun, deed: Deed) -> bool:
     items = list(waiting[: deed.batch])
     stop = ""
     if items:
-        applied = deed.apply(run, _pairs(items))
+        applied = _apply(run, deed, _pairs(items))
         stop = applied.stop
         _write(run, items, applied.told)
     if items and not stop:
@@ -229,6 +243,56 @@ def _apply_batch(run: BulkRun, deed: Deed) -> bool:
         )
     _finish(run, S.DONE)
     return False
+
+
+def _apply(run: BulkRun, deed: Deed, pairs: Sequence[Pair]) -> Applied:
+    """Do a batch at once, or clip by clip where one of them breaks it; that one is left as it is.
+
+    Where every clip of several breaks, it is the action that is broken, and its error is raised.
+    """
+    try:
+        return _undone_if_broken(run, deed.apply, pairs)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        if len(pairs) == 1:
+            logger.exception("bulk run %s: clip %s broke", run.pk, pairs[0][1].pk)
+            return Applied([left(BROKEN_CLIP)])
+        broken = error
+    told: list[Told] = []
+    for pair in pairs:
+        one = _apply(run, deed, [pair])
+        told += one.told
+        if one.stop:
+            return Applied(told, one.stop)
+    if all(one.reason == BROKEN_CLIP for one in told):
+        raise broken
+    return Applied(told)
+
+
+def _undo(run: BulkRun, deed: Deed, pairs: Sequence[Pair]) -> list[str]:
+    """As `_apply`: return why each was kept as it is, or an empty string."""
+    try:
+        return list(_undone_if_broken(run, deed.undo, pairs))
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        if len(pairs) == 1:
+            logger.exception("bulk run %s: clip %s broke", run.pk, pairs[0][1].pk)
+            return [BROKEN_CLIP]
+    return [why for pair in pairs for why in _undo(run, deed, [pair])]
+
+
+def _undone_if_broken(
+    run: BulkRun, work: Callable[[BulkRun, Sequence[Pair]], T], pairs: Sequence[Pair]
+) -> T:
+    params = copy.deepcopy(run.params)
+    try:
+        with transaction.atomic():
+            return work(run, pairs)
+    except Exception:
+        run.params = params
+        raise
 
 
 def _write(run: BulkRun, items: list[BulkItem], told: object) -> None:
@@ -258,7 +322,7 @@ def _undo_batch(run: BulkRun, deed: Deed) -> bool:
     if not items:
         _finish(run, S.UNDONE)
         return False
-    kept = deed.undo(run, _pairs(items))
+    kept = _undo(run, deed, _pairs(items))
     changes: list[tuple[int, dict[str, object]]] = [
         (item.pk, {"reason": why[:200]} if why else {"outcome": BulkItem.Outcome.UNDONE.value})
         for item, why in zip(items, kept, strict=True)

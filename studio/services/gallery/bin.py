@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from studio import lifecycle
 from studio.models import BlindPair, Generation, Membership, Project, Segment, Share
+from studio.services.apart import Apart
 from studio.services.errors import StudioError
 
 logger = logging.getLogger(__name__)
@@ -136,8 +137,9 @@ def purge(clips: Sequence[Generation]) -> int:
     finished shot has one, says the table.
     """
     gone = []
+    apart = Apart()
     for clip in clips:
-        with transaction.atomic():
+        with apart.one(f"removing clip {clip.pk}"), transaction.atomic():
             # Raises the project's version, and holds its row: nobody restores it meanwhile.
             lifecycle.touch_rows(clip.project_id, [])
             rows = Generation.objects.filter(pk=clip.pk, purged_at=None, deleted_at__isnull=False)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from studio import lifecycle
 from studio.bulk import update_rows
+from studio.incoming_text import tidy_line
 from studio.models import Collection, CollectionItem, Generation, Project, User
 from studio.services.errors import StudioError
 
@@ -21,7 +22,7 @@ SHOWN_POSTERS = 4
 
 
 def clean_title(raw: str) -> str:
-    title = " ".join(raw.split())
+    title = tidy_line(raw)
     if not 1 <= len(title) <= MAX_TITLE_CHARS:
         raise StudioError(
             f"The title has {len(title)} characters; 1 to {MAX_TITLE_CHARS} are allowed.",
@@ -79,7 +80,7 @@ def create(*, project: Project, by: User, title: str, note: str = "") -> Collect
 
 
 def clean_note(raw: str) -> str:
-    note = raw.replace("\r\n", "\n").strip()
+    note = raw.strip()
     if len(note) > MAX_NOTE_CHARS:
         raise StudioError(
             f"The note has {len(note)} characters; at most {MAX_NOTE_CHARS} are allowed.",

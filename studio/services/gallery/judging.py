@@ -25,7 +25,7 @@ def judge(
     Safe to send again after a lost answer: words this person already said here are not repeated.
     Raises StudioError as studio.services.review does.
     """
-    text = text.replace("\r\n", "\n").strip()
+    text = text.strip()
     note = "" if _said(generation, by, text) else text
     with transaction.atomic():
         if verdict is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Cast, Lower
+from django.db.models.functions import Cast
 
 from studio import concepts
+from studio.folding import folded_name
 from studio.models import Chain, Collection, Generation, Project, Tag, User
 from studio.models.project import ASPECT_RATIOS
 from studio.providers.catalog import PROVIDER_LABELS
+from studio.search.looking_through import Folded
 from studio.services.gallery import filters
 from studio.services.gallery.filters import Wanted
 
@@ -66,8 +69,7 @@ def _named(kind: str, project: Project, values: list[str]) -> QuerySet[Any]:
     if kind == "by":
         rows, key, name = _people(project).filter(pk__in=values), "pk", "name"
     elif kind == "tag":
-        lower = [value.lower() for value in values]
-        rows, key, name = _lower(project).filter(lower__in=lower), "lower", "name"
+        rows, key, name = _tags(project).filter(folded__in=_folded(values)), "folded", "name"
     else:
         rows = _chains(project) if kind == "chain" else _collections(project)
         rows, key, name = rows.filter(code__in=values), "code", "title"
@@ -76,17 +78,17 @@ def _named(kind: str, project: Project, values: list[str]) -> QuerySet[Any]:
 
 
 def _plain(kind: str, value: str) -> str:
-    """Return a value as it is compared: no case in tags, no dashes in codes."""
-    return value.lower() if kind == "tag" else value.replace("-", "")
+    """Return a value as it is compared: tags folded, codes without dashes."""
+    return folded_name(value) if kind == "tag" else value.replace("-", "")
 
 
 def own_values(kind: str, project: Project) -> list[tuple[str, str]]:
     """Return (value, name) of a project's own things, as a menu lists them; one query."""
     if kind == "by":
-        people = _people(project).order_by(Lower("name"), "pk").values_list("pk", "name")
+        people = _people(project).order_by(Folded("name"), "pk").values_list("pk", "name")
         return [("me", ME), *((str(pk), name) for pk, name in people)]
     if kind == "tag":
-        tags = _lower(project).order_by("lower").values_list("name", flat=True)
+        tags = _tags(project).order_by("folded").values_list("name", flat=True)
         return [(name, name) for name in tags[:MOST_LISTED]]
     if kind == "chain":
         return [*filters.CHAINS.items(), *_titled(_chains(project))]
@@ -105,8 +107,12 @@ def _people(project: Project) -> QuerySet[User]:
     return User.objects.filter(Q(member) | Q(made))
 
 
-def _lower(project: Project) -> QuerySet[Any]:
-    return Tag.objects.filter(project=project).annotate(lower=Lower("name"))
+def _tags(project: Project) -> QuerySet[Any]:
+    return Tag.objects.filter(project=project)
+
+
+def _folded(names: Iterable[str]) -> list[str]:
+    return [folded_name(name) for name in names]
 
 
 def _chains(project: Project) -> QuerySet[Chain]:

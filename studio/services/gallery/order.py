@@ -88,7 +88,7 @@ def read_numbers(raw: str, count: int) -> Key | None:
 
 def _value(generation: Generation, name: str) -> int:
     if name == "cost":
-        return generation.cost_microusd or 0
+        return generation.expected_microusd or 0
     value: int = getattr(generation, name)
     return value
 

@@ -37,18 +37,24 @@ SHOWN = (
     "submitted_at",
     "finished_at",
     "progress",
+    "provider_job_id",
     "result_url",
     "waiting_text",
+    "trouble",
     "failure_code",
     "failure_text",
     "charged",
     "estimated_microusd",
+    "estimate_kind",
     "actual_microusd",
+    "actual_credits",
+    "credit_unit",
     "poster",
     "strip",
     "preview",
     "width",
     "height",
+    "duration_ms",
     "sha256",
     "rating",
     "verdict",
@@ -69,7 +75,12 @@ def load(rows: GenerationQuerySet, project: Project) -> list[Generation]:
     the people only their names are read, of the stills what their thumbnails need.
     """
     named = rows.select_related(None).only(*SHOWN)
-    named = named.annotate(by_name=F("by__name"), by_email=F("by__email"), **STILLS)
+    named = named.annotate(
+        by_name=F("by__name"),
+        by_email=F("by__email"),
+        own_rate=F("account__credit_nanousd"),  # for what trying again costs
+        **STILLS,
+    )
     generations: list[Any] = list(named)
     people: dict[int, User] = {}
     for g in generations:

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Lower
 from django.http import QueryDict
 from django.utils import timezone
 
+from studio.folding import folded_name
 from studio.models import CollectionItem, Generation, Project, Segment, Tag, User
 from studio.models.generation import GenerationQuerySet
 from studio.services.gallery import search
@@ -188,9 +188,7 @@ _CONDITIONS = {
 
 
 def _tagged(project: Project, values: Values) -> QuerySet[Any, Any]:
-    tags = Tag.objects.annotate(lower=Lower("name")).filter(
-        project=project, lower__in=[value.lower() for value in values]
-    )
+    tags = Tag.objects.filter(project=project, folded__in=map(folded_name, values))
     worn = Tag.generations.through.objects.filter(tag__in=tags.values("pk"))
     return worn.values("generation")
 

@@ -28,7 +28,7 @@ from studio.search import matching, words
 from studio.search.matching import LAST_NUMBER
 from studio.search.words import Terms
 from studio.services.gallery import order
-from studio.services.review.mentions import mentioned_in, typed_text
+from studio.services.review.mentions import mentioned_on, typed_text
 
 MOST = 200
 # Up to here gathering all of what matches and sorting it is quicker than walking from the newest on.
@@ -285,9 +285,9 @@ def show(generations: Sequence[Generation], terms: Terms) -> dict[int, Shown]:
         texts = list(
             said.order_by().values_list("generation", Substr("comments", 1, COMMENT_CHARS))
         )
-        people = mentioned_in(text for _, text in texts)
+        people = mentioned_on(texts)
         for pk, text in texts:
-            comments = typed_text(text, people)
+            comments = typed_text(text, people.get(pk, {}))
             if found := words.spans(comments, terms):
                 shown[pk] = Shown(None, words.snippet(comments, found), in_comment=True)
     return shown

@@ -6,6 +6,8 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from studio import lifecycle
+from studio.folding import fold, folded_name
+from studio.incoming_text import tidy_line
 from studio.models import Generation, Project, Tag
 from studio.services.errors import StudioError
 
@@ -16,7 +18,7 @@ MOST_SUGGESTED = 20
 
 def clean_name(raw: str) -> str:
     """Read a tag as it was typed; a # in front is not part of it. Raises StudioError."""
-    name = " ".join(raw.split()).lstrip("#").strip()
+    name = tidy_line(raw).lstrip("#").strip()
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise StudioError(
             f"The tag has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed.", field="tag"
@@ -29,34 +31,35 @@ def clean_name(raw: str) -> str:
 def counted(project: Project) -> QuerySet[Tag]:
     """Return the project's tags by name, with `clip_count` of its visible clips; one query."""
     visible = Count("generations", filter=Q(generations__archived_at=None))
-    return Tag.objects.filter(project=project).annotate(clip_count=visible).order_by("name")
+    return Tag.objects.filter(project=project).annotate(clip_count=visible).order_by("folded")
 
 
 def suggested(project: Project, typed: str) -> list[str]:
     """Return names of tags that go on from what was typed, those that begin so first."""
-    word = " ".join(typed.split()).lstrip("#")
-    rows = Tag.objects.filter(project=project)
-    names = list(rows.filter(name__icontains=word).values_list("name", flat=True)[:200])
-    names.sort(key=lambda name: (not name.lower().startswith(word.lower()), name.lower()))
-    return names[:MOST_SUGGESTED]
+    word = fold(typed).lstrip("#")
+    rows = Tag.objects.filter(project=project, folded__contains=word)
+    found = sorted(
+        rows.values_list("folded", "name"), key=lambda tag: (not tag[0].startswith(word), tag)
+    )
+    return [name for _, name in found[:MOST_SUGGESTED]]
 
 
 def find(*, project: Project, name: str) -> Tag:
-    """Return the tag of this name, whatever its case. Raises StudioError when there is none."""
+    """Return the tag of this name, however it is written. Raises StudioError when there is none."""
     name = clean_name(name)
-    tag = Tag.objects.filter(project=project, name__iexact=name).first()
+    tag = _named(project.pk, name).first()
     if tag is None:
         raise StudioError(f"No clip here is tagged “{name}”.", field="tag")
     return tag
 
 
 def get_or_make(*, project: Project, name: str) -> Tag:
-    """Return the tag of this name, whatever its case, making it when there is none."""
+    """Return the tag of this name, however it is written, making it when there is none."""
     name = clean_name(name)
     with transaction.atomic():
         # The project's row is the lock: two people who type a new tag at once make one.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        tag = Tag.objects.filter(project=project, name__iexact=name).first()
+        tag = _named(project.pk, name).first()
         if tag is not None:
             return tag
         if Tag.objects.filter(project=project).count() >= MOST_TAGS:
@@ -90,12 +93,13 @@ def rename(*, tag: Tag, name: str) -> None:
     name = clean_name(name)
     with transaction.atomic():
         _touch_clips(tag)
-        taken = Tag.objects.filter(project=tag.project_id, name__iexact=name).exclude(pk=tag.pk)
-        if taken.exists():
+        other = _named(tag.project_id, name).exclude(pk=tag.pk).first()
+        if other is not None:
             raise StudioError(
-                f"There is a tag “{name}” already. Merge the two instead.", field="name"
+                f"There is a tag “{other.name}” already. Merge the two instead.", field="name"
             )
-        Tag.objects.filter(pk=tag.pk).update(name=name)
+        tag.name = name
+        tag.save(update_fields=["name", "folded"])
 
 
 def merge(*, tag: Tag, into: Tag) -> None:
@@ -115,6 +119,10 @@ def delete(*, tag: Tag) -> None:
     with transaction.atomic():
         _touch_clips(tag)
         tag.delete()
+
+
+def _named(project_id: int, name: str) -> QuerySet[Tag]:
+    return Tag.objects.filter(project=project_id, folded=folded_name(name))
 
 
 def _touch_clips(tag: Tag) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.core import signing
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
 
+from studio.incoming_text import tidy_line
 from studio.models import Membership, Project, SavedView, User
 from studio.services.errors import StudioError
 from studio.services.gallery import filters
@@ -24,7 +24,7 @@ UNDO_S = 3600
 def visible_views(project: Project, user: User) -> QuerySet[SavedView]:
     """Return this person's views of the project and those others share, by name."""
     seen = SavedView.objects.filter(project=project).filter(Q(owner=user) | Q(shared=True))
-    return seen.select_related("owner").order_by(Lower("name"), "pk")
+    return seen.select_related("owner").order_by("folded", "pk")
 
 
 def save_view(
@@ -54,7 +54,7 @@ def save_view(
 def rename_view(*, view: SavedView, name: str) -> None:
     """Give a view another name. Raises StudioError."""
     view.name = _checked(name)
-    _write(view, update_fields=["name"])
+    _write(view, update_fields=["name", "folded"])
 
 
 def share_view(*, view: SavedView, shared: bool) -> None:
@@ -108,7 +108,7 @@ def restore_view(*, project: Project, by: User, kept: str) -> SavedView:
 
 
 def _checked(name: str) -> str:
-    name = " ".join(name.split())
+    name = tidy_line(name)
     if not name:
         raise StudioError("A view needs a name, such as “Approved, to grade”.", field="name")
     if len(name) > MAX_NAME_CHARS:

@@ -16,6 +16,8 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from studio.amounts import Certainty, amount_text, least_certain
+from studio.incoming_text import tidy_line
 from studio.models import BlindPair, BlindTest, BlindVote, Generation, Project, User
 from studio.models.generation import State
 from studio.providers.catalog import UnknownModel, get_spec
@@ -35,6 +37,7 @@ class Contender:
     ties: int
     clips: int
     microusd: int | None  # what its clips in this test cost together
+    certainty: Certainty = Certainty.EXACT
 
     @property
     def share(self) -> int:
@@ -45,6 +48,11 @@ class Contender:
     @property
     def each_microusd(self) -> int | None:
         return None if self.microusd is None or not self.clips else self.microusd // self.clips
+
+    @property
+    def each_text(self) -> str:
+        """What one of its clips cost, in words: $0.71, about $0.71, at most $1.27, not known."""
+        return amount_text(self.each_microusd, self.certainty)
 
 
 def shots_to_test(project: Project) -> list[list[Generation]]:
@@ -76,7 +84,7 @@ def make_test(
     *, project: Project, by: User, title: str, pairs: list[tuple[UUID, UUID]]
 ) -> BlindTest:
     """Make a test of these pairs of clips, sides drawn by lot. Raises StudioError."""
-    title = " ".join(title.split())
+    title = tidy_line(title)
     if not 1 <= len(title) <= 120:
         raise StudioError(
             f"The title has {len(title)} characters; 1 to 120 are allowed.", field="title"
@@ -171,6 +179,7 @@ def results_of(test: BlindTest) -> list[Contender]:
             ties=score[name][2],
             clips=len(rows),
             microusd=_cost(list(rows.values())),
+            certainty=least_certain(clip.cost_certainty for clip in rows.values()),
         )
         for name, rows in clips.items()
     ]

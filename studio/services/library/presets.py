@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
+from studio.incoming_text import tidy_line
 from studio.models import Preset, Project, User
 from studio.services.errors import StudioError
 
@@ -40,7 +41,7 @@ def save_preset(
 
     A name of one's own that is taken already gets the new settings. Raises StudioError.
     """
-    name = " ".join(name.split())
+    name = tidy_line(name)
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise StudioError(
             f"The preset’s name has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed.",
@@ -62,7 +63,7 @@ def save_preset(
 
 def rename_preset(*, preset: Preset, name: str) -> None:
     """Give a preset another name. Raises StudioError."""
-    name = " ".join(name.split())
+    name = tidy_line(name)
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise StudioError(
             f"The preset’s name has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed.",

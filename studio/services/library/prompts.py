@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Avg, Count, Max, Q
+from django.db.models.lookups import Contains
 
 from studio.models import FavouritePrompt, Generation, Project, User
 from studio.models.generation import State, Verdict
+from studio.search.looking_through import Folded
+from studio.search.words import fold
 from studio.services.errors import StudioError
 
 MAX_PROMPT_CHARS = 5000
@@ -38,8 +41,8 @@ def known_prompts(
     `query` keeps those that contain all of its words. Archived clips count, deleted ones do not.
     """
     rows = Generation.objects.filter(project=project, deleted_at=None).exclude(prompt="")
-    for word in query.split():
-        rows = rows.filter(prompt__icontains=word)
+    for word in fold(query).split():
+        rows = rows.filter(Contains(Folded("prompt"), word))
     used = (
         rows.order_by()
         .values("prompt")
@@ -82,7 +85,7 @@ def favourite_hashes(*, project: Project, user: User) -> set[str]:
 
 def keep_prompt(*, project: Project, user: User, text: str) -> FavouritePrompt:
     """Keep a prompt at hand; a second time changes nothing. Raises StudioError."""
-    text = text.replace("\r\n", "\n").strip()
+    text = text.strip()
     if not text:
         raise StudioError("Write a prompt first; an empty one cannot be kept.", field="prompt")
     if len(text) > MAX_PROMPT_CHARS:

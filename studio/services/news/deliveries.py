@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from studio.models import Activity, Generation, Notification, Webhook, WebhookDelivery
 from studio.queue import call_for
+from studio.services.apart import Apart
 from studio.services.news.activity import Kind, owners, record, tell
 from studio.services.news.payloads import TEST_TYPE, TYPES, payload, test_payload
 from studio.services.news.posting import Answer, Message, post_all
@@ -197,7 +198,11 @@ def _send(batch: Sequence[WebhookDelivery]) -> int:
     answers = post_all(
         messages, timestamp=int(time.time()), allow_hosts=settings.WEBHOOK_HOSTS
     )  # fmt: skip
-    return sum(_record(row, answer) for row, answer in zip(ready, answers, strict=True))
+    taken, apart = 0, Apart()
+    for row, answer in zip(ready, answers, strict=True):
+        with apart.one(f"recording webhook message {row.pk}"):
+            taken += _record(row, answer)
+    return taken
 
 
 def _record(row: WebhookDelivery, answer: Answer) -> bool:
@@ -257,17 +262,12 @@ def switch_off(hook: Webhook, why: str) -> None:
     activity = record(
         Kind.SETTINGS,
         project_id=hook.project_id,
-        text=f"The webhook to {host_of(hook)} was switched off: {why}",
+        text=f"The webhook to {hook.host} was switched off: {why}",
         webhook=str(hook.code),
     )
     # There is no reason of its own for this; whoever muted failed shots did not mean it.
     failed = Notification.Reason.FAILED
     tell([(pk, activity, failed) for pk in owners(hook.project_id)], anyway=True)
-
-
-def host_of(hook: Webhook) -> str:
-    """Return the host alone: the rest of an address may be as secret as a password."""
-    return hook.url.split("://", 1)[-1].split("/", 1)[0]
 
 
 assert set(TYPES) < set(Activity.Kind.values)

@@ -22,6 +22,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from studio.models import Notification, User
+from studio.plain_text import one_line
+from studio.services.apart import Apart
 from studio.services.news.notifications import Note, digest_notes, with_all
 from studio.services.news.payloads import absolute
 
@@ -32,6 +34,7 @@ MONDAY = 0
 MOST_LINES = 30
 MOST_ROWS = 1000
 ROUND_S = 30.0
+MAX_SUBJECT_CHARS = 200
 SALT = "studio.digest"
 
 
@@ -83,15 +86,16 @@ def send_due(*, now: datetime | None = None, most_s: float = ROUND_S) -> str:
         logger.warning("the mail server cannot be used: %s", error)
         return f"the mail server cannot be used: {type(error).__name__}"
     began = time.monotonic()
-    sent = 0
+    sent, apart = 0, Apart()
     try:
         for user in people:
             if time.monotonic() - began > most_s:
                 break
-            sent += _send_one(user, now, connection)
+            with apart.one(f"the digest of person {user.pk}"):
+                sent += _send_one(user, now, connection)
     finally:
         connection.close()
-    return f"{sent} of {len(people)} sent"
+    return f"{sent} of {len(people)} sent{apart}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +113,29 @@ def _send_one(user: User, now: datetime, connection: BaseEmailBackend) -> bool:
     if claimed is None:
         return False
     try:
-        make_mail(claimed.user, claimed.notes, claimed.more, connection).send()
+        mail = make_mail(claimed.user, claimed.notes, claimed.more, connection)
+        mail.message()  # an address or subject that no mail may have is found here
+    except Exception:
+        _give_back(claimed)
+        raise
+    try:
+        mail.send()
     except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
         # A plain no: nothing was sent. The next digest says it.
         logger.warning("the digest of person %s was refused: %s", user.pk, type(error).__name__)
-        Notification.objects.filter(user=user, mailed_at=claimed.at).update(mailed_at=None)
+        _give_back(claimed)
         return False
     except (OSError, smtplib.SMTPException) as error:
         # It may have arrived.
         logger.warning("whether the digest of person %s was sent is unclear: %s", user.pk, error)
         return False
     return True
+
+
+def _give_back(claimed: _Claim) -> None:
+    """Leave what was claimed to the next digest: nothing was sent."""
+    rows = Notification.objects.filter(user=claimed.user, mailed_at=claimed.at)
+    rows.update(mailed_at=None)
 
 
 @transaction.atomic
@@ -153,7 +169,9 @@ def make_mail(
     }
     count = len(notes) + more
     mail = EmailMultiAlternatives(
-        subject=notes[0].text if count == 1 else f"{count} things you have not read",
+        subject=one_line(notes[0].text, most=MAX_SUBJECT_CHARS)
+        if count == 1
+        else f"{count} things you have not read",
         body=render_to_string("mail/digest.txt", ctx),
         to=[user.email],
         connection=connection,

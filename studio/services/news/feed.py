@@ -35,6 +35,7 @@ class Narrowed:
 
     kinds: tuple[str, ...] = ()
     person: str = ""
+    tells_money: bool = True  # not to reviewers
 
     @property
     def is_active(self) -> bool:
@@ -42,6 +43,8 @@ class Narrowed:
 
     def rows(self, project: Project) -> QuerySet[Activity]:
         rows = Activity.objects.filter(project=project)
+        if not self.tells_money:
+            rows = rows.exclude(kind=Kind.SPEND)
         if self.kinds:
             wanted = Q(kind__in=[kind for name in self.kinds for kind in CHOICES[name][1]])
             if "review" in self.kinds:
@@ -55,11 +58,11 @@ class Narrowed:
         return rows
 
 
-def read_narrowed(kinds: Iterable[str], person: str) -> Narrowed:
+def read_narrowed(kinds: Iterable[str], person: str, *, tells_money: bool = True) -> Narrowed:
     """Read the address's values; what is not known is left out."""
     known = tuple(name for name in CHOICES if name in set(kinds))
     ok = person == GUESTS or (person.isascii() and person.isdigit() and len(person) < 18)
-    return Narrowed(known, person if ok else "")
+    return Narrowed(known, person if ok else "", tells_money)
 
 
 @dataclass(frozen=True, slots=True)

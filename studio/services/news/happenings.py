@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Count
 
+from studio.amounts import money
 from studio.lifecycle import Move
 from studio.models import (
     Activity,
@@ -33,7 +34,6 @@ from studio.services.news import deliveries
 from studio.services.news.activity import Kind, Reason, Telling, owners, record, short, tell
 from studio.services.news.lines import TAKEN_BACK, VERDICTS, clips_in_words
 from studio.services.review.mentions import words_of
-from studio.templatetags.studio_tags import money
 
 ENDINGS = {
     State.SUCCEEDED: (Kind.FINISHED, Reason.FINISHED),
@@ -59,6 +59,7 @@ def shots_ended(moves: Sequence[Move], actor: User | None) -> None:
     """A line for each shot that was finished or failed; six queries for any number of them."""
     said = {m.pk: short(str(m.changes.get("failure_text", m.reason))) for m in moves}
     kinds = {m.pk: ENDINGS[State(m.new)] for m in moves}
+    rendered = {m.pk for m in moves if m.changes.get("failure_code") == "media"}
     rows = Generation.objects.filter(pk__in=said).order_by("pk").values_list("pk", "project", "by")
     made = [
         Activity(
@@ -67,6 +68,7 @@ def shots_ended(moves: Sequence[Move], actor: User | None) -> None:
             actor_id=by_id,  # whose shot it is: nobody did it
             kind=kinds[pk][0],
             text=said[pk] if kinds[pk][0] == Kind.FAILED else "",
+            data={"rendered": True} if pk in rendered else {},
         )
         for pk, project_id, by_id in rows
     ]
@@ -340,7 +342,7 @@ def spend_asked(request: SpendRequest, actor: User) -> None:
         Kind.SPEND,
         project_id=request.project_id,
         actor=actor,
-        text=f"asks to spend {money(request.estimated_microusd)}"
+        text=f"asks to spend {request.price_text}"
         + (f": {request.reason}" if request.reason else ""),
         request=str(request.code),
     )
@@ -362,7 +364,7 @@ def spend_decided(request: SpendRequest, actor: User) -> None:
         project_id=request.project_id,
         actor=actor,
         text=f"{ANSWERS[SpendRequest.State(request.state)]} "
-        f"{money(request.estimated_microusd)} for {request.by.name}"
+        f"{request.price_text} for {request.by.name}"
         + (f": {request.decision_note}" if request.decision_note else ""),
         request=str(request.code),
     )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 
 from studio.models import Activity, Generation
+from studio.plain_text import one_line
 from studio.services.news.activity import short
 from studio.services.review.mentions import TOKEN, words_of
 from studio.templatetags.studio_tags import timecode
@@ -86,7 +87,7 @@ class Line:
     def sentence(self) -> str:
         """The line as plain text."""
         subject = f"“{self.subject}”" if self.subject else ""
-        text = " ".join(filter(None, [self.who, self.verb, subject])) + self.tail
+        text = one_line(" ".join(filter(None, [self.who, self.verb, subject])) + self.tail)
         return text[:1].upper() + text[1:]
 
     @property
@@ -206,6 +207,17 @@ def _ended(one: str, many: str) -> Callable[[Line], Line]:
     return words
 
 
+def _failed(line: Line) -> Line:
+    rendered = {bool(row.data.get("rendered")) for row in line.rows}
+    if rendered == {True}:
+        what = "not downloaded"
+    elif rendered == {False}:
+        what = "not rendered"
+    else:
+        what = "not rendered or not downloaded"
+    return _ended(f"was {what}", f"were {what}")(line)
+
+
 def _comment(line: Line) -> Line:
     row = line.newest
     verb = "replied on" if row.data.get("reply") else "commented on"
@@ -281,7 +293,7 @@ def _chained(line: Line) -> Line:
 WORDS: dict[Activity.Kind, Callable[[Line], Line]] = {
     Kind.QUEUED: _queued,
     Kind.FINISHED: _ended("is ready", "are ready"),
-    Kind.FAILED: _ended("was not rendered", "were not rendered"),
+    Kind.FAILED: _failed,
     Kind.COMMENT: _comment,
     Kind.VERDICT: _verdict,
     Kind.BULK: _bulk,

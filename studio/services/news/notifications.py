@@ -10,6 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
 from studio.models import Generation, Notification, User
+from studio.plain_text import one_line
 from studio.services.gallery.counts import MOST_UNREAD
 from studio.services.news.lines import Kind, Line, for_maker, line_of
 
@@ -77,7 +78,8 @@ class Note:
         if self.reason == Reason.MENTION:
             if not self.line.subject:  # many clips at once
                 return f"{self.line.sentence} and mentioned you"
-            return f"{self.line.who} mentioned you on “{self.line.subject}”{self.line.tail}"
+            where = f"“{self.line.subject}”{self.line.tail}"
+            return one_line(f"{self.line.who} mentioned you on {where}")
         return self.line.sentence
 
     @property
@@ -179,7 +181,7 @@ def digest_notes(rows: Sequence[Notification]) -> list[Note]:
 
 
 # ---- Reading ------------------------------------------------------------------------------
-def open_note(user: User, pk: int) -> str | None:
+def open_note(user: User, pk: int, *, mark_read: bool = True) -> str | None:
     """Mark one line read, a crowd as a whole, and return where it leads; None: not this person's."""
     row = with_all(Notification.objects.filter(user=user, pk=pk)).first()
     if row is None:
@@ -197,9 +199,10 @@ def open_note(user: User, pk: int) -> str | None:
         if row.reason == Reason.VERDICT:
             verdict = row.activity.data.get("verdict", "")
             alike = alike.filter(activity__text=row.activity.text, activity__data__verdict=verdict)
-        count = _mark(alike)
+        count = _mark(alike) if mark_read else alike.count()
     else:
-        _mark(rows.filter(pk=pk))
+        if mark_read:
+            _mark(rows.filter(pk=pk))
         count = 1
     return line_of([row.activity], count=max(count, 1), mine=True).url
 

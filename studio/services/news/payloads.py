@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from studio.models import Activity, Generation, Project
+from studio.services.clip_names import repeats_prompt, title_beyond_prompt
 from studio.services.review.mentions import words_of
 
 # What people may choose, and the type a message has then.
@@ -19,6 +20,7 @@ TYPES = {
     "spend": "budget.warning",
 }
 TEST_TYPE = "test"
+PAGE_SAYS_WHY = "Its page says why."
 
 
 def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
@@ -33,7 +35,9 @@ def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
         return _message(TYPES[activity.kind], of_budget, activity.at.isoformat())
     data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip)}
     if activity.kind == Activity.Kind.FAILED:
-        data["failure"] = {"code": clip.failure_code, "text": activity.text}
+        # Providers quote what they refuse.
+        text = PAGE_SAYS_WHY if repeats_prompt(activity.text, clip) else activity.text
+        data["failure"] = {"code": clip.failure_code, "text": text}
     if activity.kind == Activity.Kind.VERDICT:
         data["verdict"] = {"verdict": activity.data.get("verdict", ""), "by": _voice(activity)}
     if activity.kind == Activity.Kind.COMMENT and activity.comment is not None:
@@ -49,6 +53,7 @@ def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
         data["cost"] = {
             "charged": clip.charged or "pending",
             "estimated_microusd": clip.estimated_microusd,
+            "estimate": clip.estimate_certainty.value,
             "actual_microusd": clip.actual_microusd,
         }
     return _message(TYPES[activity.kind], data, activity.at.isoformat())
@@ -76,7 +81,7 @@ def _clip(clip: Generation) -> dict[str, Any]:
     return {
         "code": str(clip.code),
         "number": clip.number,
-        "title": clip.title,
+        "title": title_beyond_prompt(clip) or f"Clip {clip.number}",
         "take": clip.take,
         "state": clip.state,
         "verdict": clip.verdict,

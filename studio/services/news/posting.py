@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from studio.media.addresses import is_public
+from studio.tls import tls_context
 
 TIMEOUT_S = 10.0  # for all of one message: name, connection, answer
 SECRET_PREFIX = "whsec_"  # noqa: S105 (how Standard Webhooks begins every secret)
@@ -125,7 +126,10 @@ async def _post_all(
     messages: Sequence[Message], timestamp: int, allow_hosts: frozenset[str], timeout_s: float
 ) -> list[Answer]:
     async with httpx.AsyncClient(
-        timeout=timeout_s, follow_redirects=False, trust_env=False, verify=True
+        timeout=timeout_s,
+        follow_redirects=False,
+        trust_env=False,
+        verify=tls_context(trust_env=False),
     ) as client:
         return list(
             await asyncio.gather(

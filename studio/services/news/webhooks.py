@@ -13,7 +13,7 @@ from studio.models import Project, User, Webhook
 from studio.services.errors import StudioError
 from studio.services.news import posting
 from studio.services.news.activity import Kind, record
-from studio.services.news.deliveries import PRICES, host_of
+from studio.services.news.deliveries import PRICES
 from studio.services.news.payloads import TYPES
 
 MOST_WEBHOOKS = 10
@@ -37,7 +37,7 @@ def create_webhook(*, project: Project, by: User, url: str, kinds: Sequence[str]
         made = Webhook(project=project, created_by=by, url=url, kinds=list(kinds))
         made.set_secret(_new_secret())
         made.save()
-        _note(made, by, f"added a webhook to {host_of(made)}")
+        _note(made, by, f"added a webhook to {made.host}")
     return made
 
 
@@ -52,7 +52,7 @@ def change_webhook(
             webhook.failing_since = None
         webhook.enabled = enabled
         webhook.save(update_fields=["url", "kinds", "enabled", "failing_since"])
-        _note(webhook, by, f"changed the webhook to {host_of(webhook)}")
+        _note(webhook, by, f"changed the webhook to {webhook.host}")
 
 
 def renew_secret(*, webhook: Webhook, by: User) -> str:
@@ -61,14 +61,14 @@ def renew_secret(*, webhook: Webhook, by: User) -> str:
     with transaction.atomic():
         webhook.set_secret(secret)
         webhook.save(update_fields=["secret_locked"])
-        _note(webhook, by, f"renewed the secret of the webhook to {host_of(webhook)}")
+        _note(webhook, by, f"renewed the secret of the webhook to {webhook.host}")
     return secret
 
 
 def delete_webhook(*, webhook: Webhook, by: User) -> None:
     """Delete it with its log."""
     with transaction.atomic():
-        _note(webhook, by, f"deleted the webhook to {host_of(webhook)}")
+        _note(webhook, by, f"deleted the webhook to {webhook.host}")
         webhook.delete()
 
 

@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.models import Task
 
-from studio.models import BulkItem, Generation, Keyframe, SpendRequest, WebhookDelivery
+from studio.models import BulkItem, Generation, Keyframe, RateLimit, SpendRequest, WebhookDelivery
 from studio.services.errors import StudioError
 from studio.services.files import scratch_dir
 from studio.services.keyframes import delete_keyframe
@@ -104,6 +104,7 @@ def _old_rows() -> dict[str, QuerySet[Any]]:
         ),
         "sign-ins": AccessLog.objects.filter(attempt_time__lt=before),
         "failed sign-ins": AccessFailureLog.objects.filter(attempt_time__lt=before),
+        "rate limits": RateLimit.objects.filter(full_at__lt=now),
         "counted attempts": AccessAttempt.objects.filter(attempt_time__lt=before),
         "webhook messages": WebhookDelivery.objects.filter(
             ~Q(state=WebhookDelivery.State.WAITING), finished_at__lt=before

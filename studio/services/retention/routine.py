@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from studio.models import Generation
+from studio.services.apart import DATABASE_AWAY, Apart
 from studio.services.gallery import bin as bin_
-from studio.services.retention import leftovers, media
+from studio.services.retention import leftovers, media, uploads
 from studio.services.retention.media import Missing
 from studio.services.retention.things import Part, Thing, TooMany
 
@@ -66,10 +67,13 @@ def clear_up(*, dry_run: bool = False, even_so: bool = False) -> Report:
 
 
 def _clear(part: Part, *, dry_run: bool) -> Heap:
-    heap = Heap(part)
+    heap, apart = Heap(part), Apart()
     try:
         for thing in part.find():
-            if dry_run or part.remove(thing):
+            removed = False
+            with apart.one(thing.name):
+                removed = dry_run or part.remove(thing)
+            if removed:
                 heap.things.append(thing)
             else:
                 heap.left += 1
@@ -77,6 +81,13 @@ def _clear(part: Part, *, dry_run: bool) -> Heap:
         # One part's trouble is no reason to keep what the others may let go of.
         heap.trouble = str(error)
         logger.warning("retention, %s: %s", part.name, error)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        heap.trouble = f"{type(error).__name__}: {error}"
+        logger.exception("retention, %s", part.name)
+    if apart.failed:
+        heap.trouble = f"{heap.trouble}{apart}".removeprefix("; ")
     return heap
 
 
@@ -86,6 +97,7 @@ def parts(*, even_so: bool = False) -> tuple[Part, ...]:
         Part("bin", "clip", _deleted_clips, _purge),
         Part("files without a row", "file", unnamed, media.remove_unnamed),
         Part("put aside", "file", media.put_aside, media.remove_put_aside),
+        Part("unfinished uploads", "upload", uploads.unfinished_uploads, uploads.remove_upload),
         Part("unfinished files", "file", leftovers.unfinished_files, leftovers.remove_unfinished),
         Part("unused stills", "still", leftovers.unused_stills, leftovers.remove_still),
         Part("old rows", "row", leftovers.old_rows, leftovers.remove_rows),

@@ -213,7 +213,7 @@ def resolve(*, comment: Comment, by: User, resolved: bool) -> None:
 
 def _checked(text: str, *, drawn: bool) -> str:
     """Return the words to keep. Raises StudioError, with the field "text"."""
-    text = text.replace("\r\n", "\n").strip()
+    text = text.strip()
     if drawn and not text:
         raise StudioError("Say in a few words what the drawing is about.", field="text")
     if not 1 <= len(text) <= MAX_COMMENT_CHARS:

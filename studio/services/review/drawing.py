@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from math import isfinite
 from typing import Any
 
 from studio.services.errors import StudioError
@@ -71,7 +70,7 @@ def _shape(raw: object, number: int) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise _refusal(f"Shape {number} of the drawing is not a shape. Clear it and draw again.")
     kind, colour, points = raw.get("kind"), raw.get("colour"), raw.get("points")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise _refusal(
             f"Shape {number} of the drawing is “{str(kind)[:20]}”; it must be one of "
             f"{', '.join(KINDS)}."
@@ -90,7 +89,7 @@ def _point(raw: object, number: int) -> list[float]:
     if not isinstance(raw, list) or len(raw) != 2:
         raise _refusal(f"A point of shape {number} is not two numbers. Clear it and draw again.")
     if not all(
-        isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) and 0 <= v <= 1
+        isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1  # NaN is neither
         for v in raw
     ):
         raise _refusal(

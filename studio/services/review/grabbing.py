@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.media.video import VideoUnreadable, frame_at
 from studio.models import Comment, Generation, Keyframe, User
+from studio.services import quotas
 from studio.services.errors import StudioError
 from studio.services.files import local_copy, scratch_file
 from studio.services.keyframes import NAME_LENGTH, store_keyframe
@@ -18,6 +19,7 @@ def grab_still(*, generation: Generation, by: User, at_ms: int) -> tuple[Keyfram
     """
     if not generation.is_clip:
         raise StudioError("Only a finished clip has frames to keep.", field="at_ms")
+    quotas.take(quotas.CUT_STILLS, by)
     at_ms = max(0, min(at_ms, generation.duration_ms or at_ms))
     when = f" at {timecode(at_ms)}"
     try:

@@ -14,6 +14,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from studio.folding import fold, fold_letter
 from studio.models import Comment, Project, User
 
 TOKEN = re.compile(r"@\{(\d{1,18})\}")
@@ -27,24 +28,21 @@ def people_of(project: Project | int) -> list[User]:
 
 
 def handles(people: list[User]) -> dict[str, User]:
-    """Return what may stand behind an @, in lower case, and whom it means.
+    """Return what may stand behind an @, folded, and whom it means.
 
     A name two members share means neither: their e-mail addresses do.
     """
     found: dict[str, User] = {}
     for read in (User.get_short_name, User.get_full_name):
-        counts = Counter(read(user).lower() for user in people)
-        found |= {
-            read(user).lower(): user
-            for user in people
-            if read(user) and counts[read(user).lower()] == 1
-        }
-    return found | {user.email.lower(): user for user in people}
+        named = [(fold(read(user)), user) for user in people]
+        counts = Counter(name for name, _ in named)
+        found |= {name: user for name, user in named if name and counts[name] == 1}
+    return found | {fold(user.email): user for user in people}
 
 
 def handle_of(user: User, found: Mapping[str, User]) -> str:
     """Return what to write behind an @ to mean this person."""
-    return user.name if found.get(user.name.lower()) == user else user.email
+    return user.name if found.get(fold(user.name)) == user else user.email
 
 
 def keep_mentions(text: str, project: Project | int) -> tuple[str, list[User]]:
@@ -56,14 +54,29 @@ def keep_mentions(text: str, project: Project | int) -> tuple[str, list[User]]:
     if not names:
         return text, []
     said: dict[int, User] = {}
-
-    def token(match: re.Match[str]) -> str:
-        user = found[match[1].lower()]
+    kept, at = [], 0
+    letters, places = _folded(text)
+    pattern = re.compile(rf"(?<![\w@.])@({names})(?![\w@]|\.\w)")
+    for match in pattern.finditer(letters):
+        start, end = places[match.start()], places[match.end() - 1] + 1
+        # A letter that is compared as several is not ended within.
+        if match.end() < len(letters) and places[match.end()] < end:
+            continue
+        user = found[match[1]]
         said[user.pk] = user
-        return f"@{{{user.pk}}}"
+        kept += [text[at:start], f"@{{{user.pk}}}"]
+        at = end
+    return "".join([*kept, text[at:]]), list(said.values())
 
-    pattern = re.compile(rf"(?<![\w@.])@({names})(?![\w@]|\.\w)", re.IGNORECASE)
-    return pattern.sub(token, text), list(said.values())
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """Return the text as it is compared, and the place in `text` of each character of that."""
+    letters, places = [], []
+    for place, letter in enumerate(text):
+        for one in fold_letter(letter):
+            letters.append(one)
+            places.append(place)
+    return "".join(letters), places
 
 
 def typed_text(text: str, people: Mapping[int, User]) -> str:
@@ -71,18 +84,31 @@ def typed_text(text: str, people: Mapping[int, User]) -> str:
     return TOKEN.sub(lambda match: f"@{_name(match, people)}", text)
 
 
-def mentioned_in(texts: Iterable[str]) -> dict[int, User]:
-    """Return whom these texts mention, by pk; one query, none where nobody is."""
-    pks = {int(pk) for text in texts for pk in TOKEN.findall(text)}
-    return User.objects.only("pk", "name", "email").in_bulk(pks) if pks else {}
+def mentioned_on(texts: Iterable[tuple[int, str]]) -> dict[int, dict[int, User]]:
+    """Return the people mentioned on clips, by clip and by key, for (clip's pk, text) pairs.
+
+    One query, none where no text holds a token. Only stored mentions count: their people were
+    looked up in the project. A token that somebody typed may hold the key of any account.
+    """
+    clips = {pk for pk, text in texts if TOKEN.search(text)}
+    people: dict[int, dict[int, User]] = {}
+    if not clips:
+        return people
+    rows = Comment.mentions.through.objects.filter(comment__generation__in=clips)
+    for clip, pk, name, email in rows.values_list(
+        "comment__generation", "user", "user__name", "user__email"
+    ):
+        people.setdefault(clip, {})[pk] = User(pk=pk, name=name, email=email)
+    return people
 
 
 def words_of(comment: Comment) -> str:
     """Return what a comment says as plain words, mentions as names, for wherever it is quoted.
 
-    One query where there is a mention, none after `with_mentions`.
+    One query where there is a mention, none after `with_mentions`. A guest's words are quoted as
+    typed: guests mention nobody.
     """
-    if not TOKEN.search(comment.text):
+    if comment.author_id is None or not TOKEN.search(comment.text):
         return comment.text
     return typed_text(comment.text, {user.pk: user for user in comment.mentions.all()})
 
@@ -107,8 +133,13 @@ def asked_for(comment: Comment) -> str:
     return "\n".join(lines).strip()
 
 
-def shown_text(text: str, people: Mapping[int, User], *, reader: User | None) -> SafeString:
-    """Return the text as HTML with its line breaks; a mention of the reader stands out."""
+def shown_text(
+    text: str, people: Mapping[int, User], *, reader: User | None, typed: bool = False
+) -> SafeString:
+    """Return the text as HTML with its line breaks; a mention of the reader stands out.
+
+    `typed`: a guest's words, in which a token is no mention.
+    """
 
     def mark(match: re.Match[str]) -> str:
         mine = reader is not None and int(match[1]) == reader.pk
@@ -116,7 +147,7 @@ def shown_text(text: str, people: Mapping[int, User], *, reader: User | None) ->
         return format_html('<span class="{}">@{}</span>', css, _name(match, people))
 
     html = escape(text).replace("\n", "<br>")
-    if "@" in html:
+    if "@" in html and not typed:
         html = TOKEN.sub(mark, html)
     return mark_safe(html)  # noqa: S308 (escaped above)
 

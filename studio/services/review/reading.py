@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from studio.models import Comment, Generation, GivenVerdict, Guest, Membership, Seen, User
 from studio.services.review.comments import EDIT_FOR
 from studio.services.review.drawing import describe_drawing
-from studio.services.review.mentions import TOKEN, shown_text
+from studio.services.review.mentions import mentioned_on, shown_text
 from studio.services.review.voices import is_own
 
 MEMBER = "The team"  # what a guest reads who may not learn names
@@ -128,8 +128,8 @@ def talk_on(
     if not rows:
         return Talk([])
     since = since or rows[0].looked
-    mentioned = any(TOKEN.search(row.text) for row in rows)
-    people = _mentioned(generation) if names and mentioned else {}
+    texts = ((generation.pk, row.text) for row in rows if not row.guest_name)
+    people = mentioned_on(texts).get(generation.pk, {}) if names else {}
     answers = _answers(generation)
     fresh_enough = timezone.now() - EDIT_FOR
     with_replies = {row.parent for row in rows}
@@ -147,7 +147,7 @@ def talk_on(
         said[row.pk] = Said(
             code=str(row.code),
             voice=voices[speaker],
-            html=shown_text(row.text, people, reader=reader),
+            html=shown_text(row.text, people, reader=reader, typed=row.author is None),
             at_ms=row.at_ms,
             at=row.created_at,
             resolved=row.resolved_at is not None,
@@ -213,7 +213,8 @@ def verdicts_on(
 def voice_of(user: User | None, guest_name: str, *, names: bool = True) -> Voice:
     """Return how a person, or a guest of this name, is shown."""
     if user is None:
-        words = guest_name.split() or ["Guest"]
+        # Without what stands behind it in brackets: "Carol (from the archive)" is C.
+        words = guest_name.partition("(")[0].split() or ["Guest"]
         initials = (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
         return Voice(guest_name or "Guest", initials, 3, guest=True)
     if not names:
@@ -227,11 +228,6 @@ def _is_own(
     if reader is not None:
         return author == reader.pk
     return guest is not None and guest_pk == guest.pk
-
-
-def _mentioned(generation: Generation) -> dict[int, User]:
-    rows = User.objects.filter(mentioned_in__generation=generation).distinct()
-    return {user.pk: user for user in rows.only("pk", "name", "email").order_by()}
 
 
 def _answers(generation: Generation) -> dict[int, list[Generation]]:

@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from studio.models import Guest, Share
+from studio.passwords import forms_of
+from studio.plain_text import one_line
 from studio.services.errors import StudioError
 from studio.services.sharing import limits
 from studio.services.sharing.making import TOKEN_BYTES, hash_token
@@ -36,7 +38,7 @@ def open_door(*, share: Share, password: str, address: str) -> str:
     The try is counted before the password is looked at: of many at once none comes for free.
     """
     limits.count_password_try(share, address)
-    if not check_password(password, share.password):
+    if not any(check_password(form, share.password) for form in forms_of(password)):
         raise StudioError(
             "That is not the password. Ask whoever sent you the link.", field="password"
         )
@@ -77,12 +79,13 @@ def find_guest(share: Share, token: str) -> Guest | None:
     return Guest.objects.filter(share=share, token_hash=hash_token(token)).first()
 
 
-def introduce(*, share: Share, name: str) -> tuple[Guest, str]:
+def introduce(*, share: Share, name: str, network: str = "") -> tuple[Guest, str]:
     """Make somebody of a name and return them with the token their browser keeps.
 
+    `network` is where they ask from, as limits count it.
     Raises StudioError.
     """
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    name = one_line(name)
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise StudioError(
             f"The name has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed."
@@ -93,6 +96,6 @@ def introduce(*, share: Share, name: str) -> tuple[Guest, str]:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         Share.objects.select_for_update().get(pk=share.pk)
-        limits.check_names(share)
+        limits.check_names(share, network)
         guest = Guest.objects.create(share=share, name=name, token_hash=hash_token(token))
     return guest, token

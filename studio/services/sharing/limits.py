@@ -16,6 +16,7 @@ from django.utils import timezone
 from studio.models import Comment, GivenVerdict, Guest, Share
 from studio.services import tally
 from studio.services.errors import StudioError
+from studio.services.rate_limits import Limit, authorize
 
 VISITS_A_MINUTE = 120  # pages opened from one address
 NAMES_AN_HOUR = 30
@@ -23,6 +24,10 @@ COMMENTS_A_MINUTE = 10  # of one guest
 COMMENTS_AN_HOUR = 200  # of all guests of a share
 VERDICTS_A_MINUTE = 40  # of one guest
 VERDICTS_AN_HOUR = 1000  # of all guests of a share
+# Of these, from one network: half, so that nobody uses up what the others of a link may leave.
+NETWORK_NAMES = Limit(NAMES_AN_HOUR // 2, 240)
+NETWORK_COMMENTS = Limit(COMMENTS_AN_HOUR // 2, 36)
+NETWORK_VERDICTS = Limit(VERDICTS_AN_HOUR // 2, 8)
 PASSWORD_TRIES = 6  # from one address, then a wait
 PASSWORD_TRIES_IN_ALL = 120  # from all addresses
 PASSWORD_WAIT = timedelta(hours=settings.AXES_COOLOFF_TIME)
@@ -95,7 +100,8 @@ def _door(share: Share) -> str:
 # Each is called while the share's row is locked, so that no two count at once.
 
 
-def check_names(share: Share) -> None:
+def check_names(share: Share, network: str) -> None:
+    _count(share, network, NETWORK_NAMES, "names", "name")
     if share.guests.filter(created_at__gt=_ago(HOUR)).count() >= NAMES_AN_HOUR:
         raise TooMuch(
             f"{NAMES_AN_HOUR} people said their names here within an hour. Try again in an hour.",
@@ -103,7 +109,8 @@ def check_names(share: Share) -> None:
         )
 
 
-def check_comments(share: Share, guest: Guest) -> None:
+def check_comments(share: Share, guest: Guest, network: str) -> None:
+    _count(share, network, NETWORK_COMMENTS, "comments", "text")
     said = Comment.objects.filter(guest__share=share)
     if said.filter(guest=guest, created_at__gt=_ago(MINUTE)).count() >= COMMENTS_A_MINUTE:
         raise TooMuch(
@@ -117,7 +124,8 @@ def check_comments(share: Share, guest: Guest) -> None:
         )
 
 
-def check_verdicts(share: Share, guest: Guest) -> None:
+def check_verdicts(share: Share, guest: Guest, network: str) -> None:
+    _count(share, network, NETWORK_VERDICTS, "verdicts", "verdict")
     given = GivenVerdict.objects.filter(guest__share=share)
     if given.filter(guest=guest, at__gt=_ago(MINUTE)).count() >= VERDICTS_A_MINUTE:
         raise TooMuch(
@@ -128,6 +136,17 @@ def check_verdicts(share: Share, guest: Guest) -> None:
         raise TooMuch(
             f"This link took {VERDICTS_AN_HOUR} verdicts within an hour. Try again in an hour.",
             field="verdict",
+        )
+
+
+def _count(share: Share, network: str, limit: Limit, things: str, field: str) -> None:
+    """Count one more thing from a network. Raises TooMuch; what is refused later is given back."""
+    grant = authorize((f"share {share.pk} {things} {network}", limit))
+    if not grant.allowed:
+        raise TooMuch(
+            f"{limit.capacity} {things} came from your network. Try again in "
+            f"{-(-grant.wait_s // 60)} min.",
+            field=field,
         )
 
 

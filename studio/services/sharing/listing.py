@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from studio.models import Generation, Guest, Project, Share
+from studio.models import Generation, Guest, Project, Share, User
 from studio.services.sharing.opening import TITLE_CARD, opened
 
 
@@ -34,10 +34,14 @@ def standing(share: Share) -> str:
     return "archived" if share.ends_after(timezone.now()) else "ended"
 
 
-def count_open(project: Project) -> int:
-    """Count the links that are open, or will be once the project is out of the archive; one query."""
+def count_open(project: Project, *, maker: User | None = None) -> int:
+    """Count the links that are open, or will be once the project is out of the archive; one query.
+
+    `maker`: of this person's alone.
+    """
     unended = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return Share.objects.filter(unended, project=project, revoked_at=None).count()
+    rows = Share.objects.filter(unended, project=project, revoked_at=None)
+    return (rows if maker is None else rows.filter(created_by=maker)).count()
 
 
 def list_shares(project: Project) -> list[Listed]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from studio.models import Chain, Generation, Project, SavedView, Share, User
 from studio.models.generation import State
+from studio.passwords import normalized
 from studio.services.errors import StudioError
 from studio.signals import share_made
 
@@ -147,7 +148,7 @@ def _set(share: Share, options: Options) -> None:
         if name != "password":
             setattr(share, name, getattr(options, name))
     if options.password is not None:
-        share.password = make_password(options.password) if options.password else ""
+        share.password = make_password(normalized(options.password)) if options.password else ""
 
 
 def _check_source(project: Project, by: User, source: Source) -> None:

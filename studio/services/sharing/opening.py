@@ -11,18 +11,19 @@ from uuid import UUID
 
 from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from studio.models import Comment, Generation, GivenVerdict, Share, User
+from studio.models import Comment, Generation, GivenVerdict, Share
 from studio.models.generation import GenerationQuerySet, State, Verdict
 from studio.services.chains import path_of
+from studio.services.clip_names import title_beyond_prompt
 from studio.services.review.drawing import describe_drawing
-from studio.services.review.mentions import TOKEN, typed_text
+from studio.services.review.mentions import mentioned_on, typed_text
 from studio.services.sharing.saved import matching
 
 # What a guest's page reads of a row; the rest of a wide table stays where it is.
 COLUMNS = (
     "code", "project_id", "by_id", "title", "prompt", "aspect_ratio", "width", "height", "fps",
     "loop", "duration_ms", "duration_s", "clip", "poster", "strip", "charged", "actual_microusd",
-    "estimated_microusd",
+    "estimated_microusd", "estimate_kind", "state",
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ MOST_SHOWN = 5000  # of a saved view; what is chosen by hand is less
 class SharedClip:
     """A clip as this share shows it. Templates for guests get this and never the row itself.
 
-    `prompt`, `cost_microusd` and `made_by` are empty unless the link says so.
+    `prompt`, `cost_text` and `made_by` are empty unless the link says so.
     """
 
     generation: Generation = field(repr=False)
@@ -49,7 +50,7 @@ class SharedClip:
     number: int  # its place in the share, from 1; never its number in the project
     name: str
     prompt: str = ""
-    cost_microusd: int | None = None
+    cost_text: str = ""
     made_by: str = ""
     verdict: str = ""  # what this share's guests say, taken together
     comment_count: int = 0
@@ -212,7 +213,7 @@ def _as_shown(
         number=place,
         name=shown_name(share, row, place),
         prompt=row.prompt if share.shows_prompts else "",
-        cost_microusd=row.cost_microusd if share.shows_costs else None,
+        cost_text=row.amount_text if share.shows_costs else "",
         made_by=row.by.name if share.shows_names else "",
         verdict=verdict,
         comment_count=comment_count,
@@ -220,24 +221,13 @@ def _as_shown(
 
 
 def shown_name(share: Share, clip: Generation, place: int) -> str:
-    """Return what guests call a clip: its title, or its place where the title tells the prompt.
-
-    A title nobody typed is the beginning of the prompt.
-    """
-    title = clip.title.strip()
-    words, prompt = _words(title), _words(clip.prompt)
-    told = not words or words in prompt
-    return title if title and (share.shows_prompts or not told) else place_name(place)
+    """Return what guests call a clip: its title, or its place where the title tells the prompt."""
+    title = clip.title.strip() if share.shows_prompts else title_beyond_prompt(clip)
+    return title or place_name(place)
 
 
 def place_name(place: int) -> str:
     return f"Clip {place}"
-
-
-def _words(text: str) -> str:
-    """The words of a text and nothing else, with a space around each."""
-    kept = "".join(c if c.isalnum() else " " for c in text.casefold())
-    return f" {' '.join(kept.split())} " if kept.split() else ""
 
 
 # ---- What was said -----------------------------------------------------------------------------
@@ -302,14 +292,13 @@ def comments_on(share: Share, clip: Generation) -> list[SharedComment]:
         .order_by("created_at", "pk")
     )
     rows.sort(key=lambda row: ((row.parent or row).created_at, row.parent_id or row.pk, row.pk))
-    mentioned = {int(pk) for row in rows if row.author for pk in TOKEN.findall(row.text)}
-    people = User.objects.in_bulk(mentioned) if mentioned else {}
+    people = mentioned_on((clip.pk, row.text) for row in rows if row.author)
     return [
         SharedComment(
             code=row.code,
             name=row.author.name if row.author else row.guest_name,
             # A guest's words are shown as they are: a token in them was typed, not meant.
-            text=typed_text(row.text, people) if row.author else row.text,
+            text=typed_text(row.text, people.get(clip.pk, {})) if row.author else row.text,
             at_ms=row.at_ms,
             created_at=row.created_at,
             is_done=(row.parent or row).resolved_at is not None,

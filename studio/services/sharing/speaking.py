@@ -19,6 +19,7 @@ def say(
     text: str,
     at_ms: int | None = None,
     drawing: object = None,
+    network: str = "",
 ) -> Comment:
     """Keep a guest's comment on a clip this share opens.
 
@@ -27,7 +28,7 @@ def say(
     with transaction.atomic():
         _check(share, guest, "may_comment")
         limits.check_words(text)
-        limits.check_comments(share, guest)
+        limits.check_comments(share, guest, network)
         return review.comment(generation=clip, guest=guest, text=text, at_ms=at_ms, drawing=drawing)
 
 
@@ -40,6 +41,7 @@ def decide(
     note: str = "",
     at_ms: int | None = None,
     drawing: object = None,
+    network: str = "",
 ) -> GivenVerdict | None:
     """Keep a guest's verdict on a clip this share opens; as review.decide, and as `say` raises.
 
@@ -48,9 +50,9 @@ def decide(
     with transaction.atomic():
         _check(share, guest, "may_decide")
         limits.check_words(note)
-        limits.check_verdicts(share, guest)
+        limits.check_verdicts(share, guest, network)
         if note.strip():
-            limits.check_comments(share, guest)
+            limits.check_comments(share, guest, network)
         return review.decide(
             generation=clip,
             guest=guest,

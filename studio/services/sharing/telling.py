@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.text import slugify
-
+from studio.file_names import file_stem
 from studio.media.tags import Provenance
 from studio.models import Share
 from studio.services.exchange.provenance import provenance_of
@@ -12,9 +11,9 @@ from studio.services.sharing.opening import SharedClip
 
 def file_name(share: Share, clip: SharedClip) -> str:
     """Return a download's name: what the share and the clip are called here, and its place."""
-    words = [slugify(share.title)[:60], f"{clip.number:02d}"]
+    words = [file_stem(share.title, otherwise=""), f"{clip.number:02d}"]
     if clip.is_named:
-        words.append(slugify(clip.name)[:50])
+        words.append(file_stem(clip.name, otherwise=""))
     return "-".join(filter(None, words)) + ".mp4"
 
 

@@ -8,25 +8,29 @@ from uuid import UUID, uuid4
 from django.contrib import messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import get_token
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
-from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
+from studio.drawn.failed import retry_form
 from studio.forms.gallery import whole_number
+from studio.forms.money import quoted_in
 from studio.forms.review import SayForm
 from studio.http import StudioRequest, generation_for, signed_in
 from studio.models import Generation
 from studio.services import shots
-from studio.services.cards import make_cards
 from studio.services.errors import StudioError
-from studio.services.money.offers import price_of_take
+from studio.services.exchange.archive_people import MAKER, archive_name
+from studio.services.money.agreement import PriceChanged
+from studio.services.money.offers import quote_of_take
 from studio.views.clips.outcomes import ways_context
 from studio.views.looking.compare import compare_takes
 from studio.views.news.notifications import looked_at
 from studio.views.review.reviewing import review_context, say_from
 
 
-@require_GET
+@require_safe
 @signed_in
 def clip_detail(request: StudioRequest, code: UUID) -> HttpResponse:
     return clip_page(request, code)
@@ -47,7 +51,7 @@ def clip_page(
     return render(request, "clip_detail.html", ctx, status=422 if error else 200)
 
 
-@require_GET
+@require_safe
 @signed_in
 def clip_page_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     """Answer 204 when neither the clip nor its takes changed since the cursor, else what did.
@@ -84,6 +88,7 @@ def _with_neighbours() -> QuerySet[Generation]:
     newer = near.filter(number__gt=OuterRef("number")).order_by("number")
     older = near.filter(number__lt=OuterRef("number")).order_by("-number")
     return whole().annotate(
+        archive_maker=MAKER,
         newest_change=Subquery(takes.values("version")[:1]),
         newer=Subquery(newer.values("code")[:1]),
         older=Subquery(older.values("code")[:1]),
@@ -103,10 +108,10 @@ def _clip_context(
     return ctx | {
         "here": "clips",
         "g": generation,
-        "card": make_cards([generation])[0],
         "takes": takes,
         "compare": compare_takes(generation, takes),
-        "take_price": price_of_take(generation),
+        "take_quote": quote_of_take(generation),
+        "archive_maker": archive_name(maker) if (maker := generation.archive_maker) else "",
         "events": list(generation.events.select_related("actor")),
         "newer": generation.newer,
         "older": generation.older,
@@ -144,6 +149,17 @@ def _refused(request: StudioRequest, generation: Generation, error: StudioError)
     return HttpResponseRedirect(_back(request, generation))
 
 
+def _dearer(request: StudioRequest, generation: Generation, error: PriceChanged) -> HttpResponse:
+    """Show the price as it is now on the button that was pressed; without script, on its page."""
+    if request.htmx:
+        form = retry_form(generation, token=get_token(request), quote=error.now)
+        response = HttpResponse(form, status=422)
+        response = retarget(reswap(response, "outerHTML"), "this")
+        return trigger_client_event(response, "toast", {"text": error.message, "tone": "error"})
+    messages.error(request, error.message)
+    return HttpResponseRedirect(generation.get_absolute_url())
+
+
 @require_POST
 @signed_in
 def retry_clip(request: StudioRequest, code: UUID) -> HttpResponse:
@@ -153,7 +169,14 @@ def retry_clip(request: StudioRequest, code: UUID) -> HttpResponse:
     except ValueError:
         token = uuid4()
     try:
-        fresh = shots.retry(generation=generation, by=request.user, request_token=token)
+        fresh = shots.retry(
+            generation=generation,
+            by=request.user,
+            request_token=token,
+            quoted_microusd=quoted_in(request.POST),
+        )
+    except PriceChanged as error:
+        return _dearer(request, generation, error)
     except StudioError as error:
         return _refused(request, generation, error)
     return _done(request, fresh, "Trying again.")

@@ -11,11 +11,10 @@ from django.core.signing import BadSignature
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from studio.http import StudioRequest
-from studio.media.serve import ranged_file_response
+from studio.media.serve import attachment, ranged_file_response
 from studio.media.tags import CannotTag, Provenance, tag_values, tagged_file, tagged_size
 from studio.models import Generation, Keyframe
 from studio.services.exchange.provenance import provenance_of
@@ -73,8 +72,7 @@ def _sent_to_bucket(
         "ResponseCacheControl": f"private, max-age={YEAR_S}, immutable",
     }
     if filename:
-        disposition = content_disposition_header(True, filename)
-        said["ResponseContentDisposition"] = disposition or "attachment"
+        said["ResponseContentDisposition"] = attachment(filename)
     storage: Any = file.storage
     address = storage.url(file.name, said, expire=SIGNED_FOR_S, http_method=request.method)
     kept = f"private, max-age={SIGNED_FOR_S // 2}"

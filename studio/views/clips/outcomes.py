@@ -9,20 +9,23 @@ from uuid import UUID, uuid4
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from studio.forms.money import quoted_in
 from studio.http import StudioRequest, generation_for, project_for, signed_in
-from studio.models import Generation
-from studio.models.generation import MOVING_STATES, State
+from studio.models import Generation, ProviderAccount
+from studio.models.generation import ACTIVE_STATES, MOVING_STATES, State
 from studio.providers.catalog import get_spec
-from studio.services import drafts, shots
+from studio.services import drafts, holds, shots
 from studio.services.cards import make_cards
 from studio.services.errors import StudioError
-from studio.services.money.offers import all_prices, price_of
+from studio.services.money.quotes import PriceTable, quote_for
 from studio.services.showing import shown_request
 from studio.services.work import failover, reconcile
+from studio.services.work.candidates import candidates_of
 from studio.services.work.line import waiting
+from studio.services.work.outcomes import offers_download
 
 
 def with_ends() -> Any:
@@ -35,10 +38,15 @@ def ways_context(request: StudioRequest, generation: Generation) -> dict[str, An
     """What `_ways_out.html` shows for this shot."""
     return {
         "g": generation,
+        "card": make_cards([generation])[0],
         "can_create": request.membership.can_create,
         "spec": get_spec(generation.provider, generation.model),
         "offer": failover.next_offer(generation),
         "fetchable": reconcile.can_fetch(generation),
+        "buys_again": offers_download(generation) and generation.archived_at is None,
+        "max_job_id": reconcile.MAX_JOB_ID,
+        "candidates": candidates_of(generation),
+        "rivals": generation.job_candidates.get("rivals", []),
         **_master(generation),
         "request_token": uuid4(),
     }
@@ -50,12 +58,11 @@ def _master(generation: Generation) -> dict[str, Any]:
     if wanted is None:
         return {"master": None}
     spec = get_spec(wanted.account.provider, wanted.model)
-    row = price_of(spec, wanted.wish(), all_prices())
-    costs = 0 if spec.free else row.best_microusd if row else None
-    return {"master": wanted, "master_name": spec.name, "master_microusd": costs}
+    quote = quote_for(spec, wanted.wish(), wanted.account, PriceTable.load())
+    return {"master": wanted, "master_name": spec.name, "master_quote": quote}
 
 
-@require_GET
+@require_safe
 @signed_in
 def ways_out(request: StudioRequest, code: UUID) -> HttpResponse:
     """The dialog a card opens; without script the link leads to the clip's page, which shows the same."""
@@ -110,7 +117,7 @@ def say_arrived(request: StudioRequest, code: UUID) -> HttpResponse:
         request,
         code,
         lambda g: reconcile.say_arrived(generation=g, by=request.user, job_id=job_id),
-        "Watching it now.",
+        "Tracking it now.",
     )
 
 
@@ -121,7 +128,7 @@ def send_again(request: StudioRequest, code: UUID) -> HttpResponse:
         request,
         code,
         lambda g: reconcile.send_again(generation=g, by=request.user),
-        "Back in line.",
+        "Back in the queue.",
     )
 
 
@@ -132,7 +139,7 @@ def give_up(request: StudioRequest, code: UUID) -> HttpResponse:
         request,
         code,
         lambda g: reconcile.give_up(generation=g, by=request.user),
-        "Given up. Credits may still be spent at the provider.",
+        "No longer tracked. The provider may still charge for it.",
     )
 
 
@@ -151,7 +158,7 @@ def fetch_again(request: StudioRequest, code: UUID) -> HttpResponse:
         request,
         code,
         lambda g: reconcile.fetch_again(generation=g, by=request.user),
-        "Fetching the clip again.",
+        "Downloading the clip again.",
     )
 
 
@@ -159,11 +166,16 @@ def fetch_again(request: StudioRequest, code: UUID) -> HttpResponse:
 @signed_in
 def fail_over(request: StudioRequest, code: UUID) -> HttpResponse:
     token, offer = _token(request), request.POST.get("offer", "")
+    quoted = quoted_in(request.POST)
     return _act(
         request,
         code,
         lambda g: failover.fail_over(
-            generation=g, by=request.user, offer_value=offer, request_token=token
+            generation=g,
+            by=request.user,
+            offer_value=offer,
+            request_token=token,
+            quoted_microusd=quoted,
         ),
         "Sent to the other provider.",
     )
@@ -172,11 +184,13 @@ def fail_over(request: StudioRequest, code: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def render_master(request: StudioRequest, code: UUID) -> HttpResponse:
-    token = _token(request)
+    token, quoted = _token(request), quoted_in(request.POST)
     return _act(
         request,
         code,
-        lambda g: drafts.render_master(draft=g, by=request.user, request_token=token),
+        lambda g: drafts.render_master(
+            draft=g, by=request.user, request_token=token, quoted_microusd=quoted
+        ),
         "The master is in line.",
     )
 
@@ -186,8 +200,13 @@ def render_master(request: StudioRequest, code: UUID) -> HttpResponse:
 def hold_clip(request: StudioRequest, code: UUID) -> HttpResponse:
     held = request.POST.get("held") == "1"
     said = "On hold." if held else "Released."
+    quoted = quoted_in(request.POST)
     return _act(
-        request, code, lambda g: shots.hold(generation=g, held=held), said, to=_from(request)
+        request,
+        code,
+        lambda g: shots.hold(generation=g, held=held, quoted_microusd=quoted),
+        said,
+        to=_from(request),
     )
 
 
@@ -211,7 +230,7 @@ def _from(request: StudioRequest) -> str:
     return back if back.startswith("/p/") and back.endswith("/line/") and "//" not in back else ""
 
 
-@require_GET
+@require_safe
 @signed_in
 def sent_request(request: StudioRequest, code: UUID) -> HttpResponse:
     """The exact JSON that goes (or went) to the provider. The key is never part of it."""
@@ -224,13 +243,26 @@ def sent_request(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "_sent.html", {"g": generation, "spec": spec, "body": body})
 
 
-@require_GET
+def _held(rows: list[Generation]) -> list[ProviderAccount]:
+    """The held accounts at which some of these shots wait."""
+    accounts = {row.account_id: row.account for row in rows if row.state == State.QUEUED}
+    return [account for _, account in sorted(accounts.items()) if account.hold_reason]
+
+
+def _stage(row: Generation) -> int:
+    """Sort what waits for a person before what is in flight, and that before what is in line."""
+    if row.state == State.QUEUED:
+        return 2
+    return 1 if row.state in MOVING_STATES else 0
+
+
+@require_safe
 @signed_in
 def line(request: StudioRequest, code: UUID) -> HttpResponse:
-    """Everything in flight in this project, and its shots in line, in the order they will be sent."""
+    """What waits for a person in this project, what is in flight, and its shots in line, next first."""
     project = project_for(request, code)
     rows = list(
-        Generation.objects.filter(project=project, archived_at=None, state__in=MOVING_STATES)
+        Generation.objects.filter(project=project, archived_at=None, state__in=ACTIVE_STATES)
         .for_cards()
         .select_related("account")
         .order_by("number")
@@ -238,11 +270,12 @@ def line(request: StudioRequest, code: UUID) -> HttpResponse:
     order: dict[int, int] = {}
     for account_id in {row.account_id for row in rows if row.state == State.QUEUED}:
         order |= {pk: place for place, pk in enumerate(waiting(account_id))}
-    rows.sort(key=lambda row: (row.state == State.QUEUED, order.get(row.pk, 10**6), row.number))
+    rows.sort(key=lambda row: (_stage(row), order.get(row.pk, 10**6), row.number))
     ctx = {
         "here": "clips",
         "cards": make_cards(rows),
         "can_create": request.membership.can_create,
         "me": request.user.pk,
+        "held": [holds.sentence(account) for account in _held(rows)],
     }
     return render(request, "_line.html" if request.htmx else "line.html", ctx)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
 from studio.forms.shot import ShotDraft
 from studio.models import Generation, Project, User
 from studio.providers.catalog import PREVIS, refusals
@@ -22,11 +26,11 @@ class NotBought(Exception):
 
 
 def plan(
-    draft: ShotDraft, errors: dict[str, str], *, previs: bool = False
+    project: Project, draft: ShotDraft, errors: dict[str, str], *, previs: bool = False
 ) -> tuple[NewShot, Drafting | None, Offer]:
     """Return what the draft asks for and from whom. Raises NotBought when it cannot be made so."""
     errors = dict(errors)
-    offers = offers_for(draft)
+    offers = offers_for(draft, project)
     if previs:
         offer = next((o for o in offers if o.spec.id == PREVIS.id and not o.unavailable), None)
     else:
@@ -52,9 +56,15 @@ def buy(
     errors: dict[str, str],
     previs: bool = False,
     approved: bool = False,
+    quotes: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Generation]:
-    """Queue what the draft asks for. Raises NotBought, and then nothing was queued."""
-    new, drafting, _ = plan(draft, errors, previs=previs)
+    """Queue what the draft asks for. Raises NotBought, and then nothing was queued.
+
+    `quotes` are the prices of one take that were shown, by the offer's value: a dearer one now is
+    refused.
+    """
+    new, drafting, offer = plan(project, draft, errors, previs=previs)
+    new = replace(new, quoted_microusd=quotes.get(offer.value))
     try:
         if drafting is None:
             return create_shots(project=project, by=by, new=new, approved=approved)
@@ -67,6 +77,7 @@ def buy(
             draft_model=drafting.chosen.offer.spec.id,
             draft_resolution=drafting.chosen.resolution,
             approved=approved,
+            quoted_microusd=quotes.get(drafting.chosen.value),
         )
     except StudioError as error:
         raise NotBought({error.field or "form": error.message}) from error

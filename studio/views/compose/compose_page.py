@@ -10,10 +10,11 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from studio.forms.money import quotes_in
 from studio.forms.presets import preset_applied, preset_settings
 from studio.forms.shot import (
     End,
@@ -24,13 +25,14 @@ from studio.forms.shot import (
     read_draft,
     swapped,
 )
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
 from studio.media.images import MAX_UPLOAD_BYTES, ImageRefused
 from studio.models import Comment, Generation, Project
 from studio.services import keyframes
 from studio.services.errors import StudioError
 from studio.services.library import presets
 from studio.services.library.prompts import favourite_prompts
+from studio.services.quotas import QuotaSpent
 from studio.views.compose.buying import NotBought, buy
 from studio.views.compose.desk import desk, past_prompts, settled
 from studio.views.compose.joining import draft_joining, edited, page_of
@@ -43,7 +45,7 @@ KEPT_SHOWN = 8
 
 # A page from the browser's own cache would carry a token that is spent.
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @vary_on_headers("HX-Request")
 @signed_in
 def compose_shot(request: StudioRequest, code: UUID) -> HttpResponse:
@@ -162,7 +164,7 @@ def _with_uploads(
             continue
         try:
             keyframe, _ = store_upload(request, project, file)
-        except ImageRefused as error:
+        except (ImageRefused, QuotaSpent) as error:
             errors[name] = str(error)
         else:
             errors.pop(name, None)
@@ -245,7 +247,14 @@ def _create(
     previs: bool,
 ) -> HttpResponse:
     try:
-        made = buy(project=project, by=request.user, draft=draft, errors=errors, previs=previs)
+        made = buy(
+            project=project,
+            by=request.user,
+            draft=draft,
+            errors=errors,
+            previs=previs,
+            quotes=quotes_in(request.POST),
+        )
     except NotBought as refused:
         return _refused(request, project, draft, refused.errors)
     return _sent(request, project, made, joins=draft.neighbour is not None)

@@ -7,9 +7,10 @@ from math import log
 from typing import Any
 
 from studio import concepts as camera
+from studio.amounts import Certainty, amount_text
 from studio.forms.shot import LENGTHS_S, TAKES, End, ShotDraft
 from studio.http import StudioRequest
-from studio.models import Generation, Project
+from studio.models import Generation, Project, User
 from studio.models.project import ASPECT_RATIOS, RESOLUTIONS
 from studio.providers.catalog import (
     PREVIS,
@@ -22,11 +23,12 @@ from studio.providers.catalog import (
     sent_prompt,
     size_label,
 )
-from studio.providers.wishes import ADAPT, SIZE_RANK, written
+from studio.providers.wishes import ADAPT, frame_size, written
 from studio.services.keyframes import ratio_of
 from studio.services.money.budgets import month_budget
 from studio.services.money.limits import limit_on
 from studio.services.money.offers import Offer, list_offers, wish_at
+from studio.services.project_rights import ask_an_admin, offered_accounts
 from studio.views.compose.drafting import Drafting, drafting_of
 from studio.views.compose.joining import able_to_join, joining_context
 from studio.views.compose.offer_rows import offer_rows
@@ -34,7 +36,6 @@ from studio.views.compose.offer_rows import offer_rows
 ALWAYS_SHOWN_S = (5, 9)
 BEST_TOGETHER = 3  # concepts
 SHAPE_SLACK = 0.02  # a picture this close to the shot's shape counts as being of it
-LONGEST_SIDE_PX = 4096
 PAST_PROMPTS = 12
 SETTINGS = ("duration_s", "aspect_ratio", "resolution")
 SETTING_FIELDS = ("aspect_ratio", "resolution", "duration_s", "takes", "loop", "drafts")
@@ -75,7 +76,7 @@ class Well:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the press would cost, for all takes. Money in micro-USD; None = not known."""
+    """What the press would cost, for all takes. Money in micro-USD; None = nobody is chosen."""
 
     microusd: int | None
     credits: float | None
@@ -85,13 +86,24 @@ class Cost:
     over: str  # the sentence when it may not be spent just so
     ask: bool = False  # an owner may let it through
     low: bool = False  # less than a tenth of the budget is left
+    certainty: Certainty = Certainty.EXACT
+
+    @property
+    def words(self) -> str:
+        """The cost in words: $0.71, about $0.71, at most $1.27, free."""
+        return amount_text(self.microusd, self.certainty)
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether nobody knows the price, and it is the most to expect."""
+        return self.certainty is Certainty.CEILING
 
 
 # ---- Offers ----------------------------------------------------------------------------
 
 
-def offers_for(draft: ShotDraft) -> list[Offer]:
-    """Return every account's offer for this draft; two queries.
+def offers_for(draft: ShotDraft, project: Project) -> list[Offer]:
+    """Return the offer of every account this project may use; at most three queries.
 
     For a shot that joins a clip only those that can join it.
     """
@@ -99,7 +111,12 @@ def offers_for(draft: ShotDraft) -> list[Offer]:
     if not wish.prompt.strip():
         # What is not written yet is no reason to call a model unable.
         wish = replace(wish, prompt="A shot")
-    offers = list_offers(wish=wish, start=draft.start.generation, end=draft.end.generation)
+    offers = list_offers(
+        wish=wish,
+        start=draft.start.generation,
+        end=draft.end.generation,
+        offered=offered_accounts(project),
+    )
     return able_to_join(offers, draft) if draft.neighbour else offers
 
 
@@ -156,7 +173,7 @@ def settled(project: Project, draft: ShotDraft) -> tuple[ShotDraft, list[str]]:
     """Settle on an offer and fit the draft to it, with a sentence for each change."""
     if draft.neighbour is not None:
         draft = replace(draft, aspect_ratio=draft.neighbour.aspect_ratio)
-    chosen = chosen_offer(offers_for(draft), draft, project)
+    chosen = chosen_offer(offers_for(draft, project), draft, project)
     if chosen is None:
         return draft, []
     draft, said = fitted(replace(draft, offer=chosen.value), chosen)
@@ -177,7 +194,7 @@ def desk(
     """Return the context of the compose page, or of a part of it."""
     if draft.drafts:
         draft = replace(draft, takes=1)
-    offers = offers_for(draft)
+    offers = offers_for(draft, project)
     chosen = chosen_offer(offers, draft, project)
     drafting = drafting_of(draft, offers, chosen)
     wish = wish_for(chosen, draft) if chosen else draft.wish()
@@ -193,7 +210,8 @@ def desk(
         "setting_errors": [errors[name] for name in SETTING_FIELDS if name in errors],
         "said": said or [],
         "offers": offers,
-        "rows": offer_rows(offers, takes=draft.takes),
+        "rows": offer_rows(offers, takes=draft.takes, for_staff=request.user.is_staff),
+        "limited_accounts": "" if project.all_accounts else _limited_accounts(request.user, offers),
         "chosen": chosen,
         "is_previs": chosen is not None and chosen.spec.local,
         "previs": next((o for o in offers if o.spec.id == PREVIS.id and not o.unavailable), None),
@@ -209,6 +227,14 @@ def desk(
         **joining_context(draft, chosen.spec if chosen else None, wish),
         **_camera(draft),
     }
+
+
+def _limited_accounts(user: User, offers: list[Offer]) -> str:
+    """Return the sentence of a project that may not use every paid account, with whom to ask."""
+    paid = any(offer.account is not None and not offer.spec.free for offer in offers)
+    what = "only these paid accounts" if paid else "no paid account"
+    ask = "Choose them in the control room." if user.is_staff else f"{ask_an_admin()}"
+    return f"This project may use {what}. {ask}"
 
 
 def past_prompts(project: Project) -> list[Generation]:
@@ -299,14 +325,20 @@ def _cost(
     each = chosen.microusd if chosen else None
     total = None if each is None else each * draft.takes
     credits = chosen.credits * draft.takes if chosen and chosen.credits else None
+    certainty = chosen.certainty if chosen else Certainty.EXACT
     buyer = chosen
-    if drafting is not None and drafting.on:
+    if drafting is not None and drafting.on and drafting.chosen is not None:
         total, credits = drafting.microusd, None
-        buyer = drafting.chosen.offer if drafting.chosen else chosen
+        buyer, certainty = drafting.chosen.offer, drafting.chosen.certainty
     limit = None
-    if buyer is not None and buyer.account is not None:
+    if buyer is not None and buyer.account is not None and total is not None:
         limit = limit_on(
-            project=project, by=request.user, account=buyer.account, spec=buyer.spec, microusd=total
+            project=project,
+            by=request.user,
+            account=buyer.account,
+            spec=buyer.spec,
+            microusd=total,
+            certainty=certainty,
         )
     return Cost(
         microusd=total,
@@ -317,12 +349,5 @@ def _cost(
         over=limit.sentence if limit else "",
         ask=limit.ask if limit else False,
         low=budget.is_low,
+        certainty=certainty,
     )
-
-
-def frame_size(shape: str, resolution: str) -> tuple[int, int]:
-    """Return (width, height) in even pixels as Ray makes it; the resolution is the short side."""
-    ratio, short = ratio_of(shape), SIZE_RANK.get(resolution, SIZE_RANK["720p"])
-    width, height = (short * ratio, short) if ratio >= 1 else (short, short / ratio)
-    scale = min(1, LONGEST_SIDE_PX / max(width, height))
-    return round(width * scale / 2) * 2, round(height * scale / 2) * 2

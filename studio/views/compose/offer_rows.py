@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from studio.amounts import money
 from studio.models import ProviderAccount
+from studio.services import holds
 from studio.services.money.offers import Offer
-from studio.templatetags.studio_tags import ago, money
+from studio.templatetags.studio_tags import ago
 
 LEAST_DRIFT = 0.005  # under half a percent a charge is the list price, rounded
 
@@ -24,6 +26,7 @@ class OfferRow:
     short: bool  # that does not cover the shot
     drift: str
     source: str  # where the price is from, and when
+    rate: str = ""  # that its credits are money at an estimated rate
 
     @property
     def money(self) -> bool:
@@ -31,16 +34,22 @@ class OfferRow:
         return bool(self.credits or self.balance or self.drift)
 
 
-def offer_rows(offers: Sequence[Offer], *, takes: int) -> list[OfferRow]:
-    """Return a row for each offer, in the same order. No query."""
+def offer_rows(offers: Sequence[Offer], *, takes: int, for_staff: bool = True) -> list[OfferRow]:
+    """Return a row for each offer, in the same order. No query.
+
+    What is left on an account, and that it does not cover the shot, is for staff.
+    """
     return [
         OfferRow(
             offer,
             amount(offer.credits, offer.unit) if offer.microusd and offer.credits else "",
-            _balance(offer.account, short := _falls_short(offer, takes)),
+            _balance(offer.account, short := for_staff and _falls_short(offer, takes), for_staff),
             short,
-            _drift(offer.drift),
+            _drift(offer.drift, offer.charge_count),
             _source(offer),
+            f"{offer.rate_note[0].upper()}{offer.rate_note[1:]}; an admin can set what you pay."
+            if offer.rate_note
+            else "",
         )
         for offer in offers
     ]
@@ -66,8 +75,10 @@ def _falls_short(offer: Offer, takes: int) -> bool:
     return offer.credits * takes > left
 
 
-def _balance(account: ProviderAccount | None, short: bool) -> str:
-    if account is None or account.balance_at is None:
+def _balance(account: ProviderAccount | None, short: bool, for_staff: bool) -> str:
+    if account is not None and account.hold_reason:
+        return f"{account.hold_text} New shots wait. {holds.what_helps(account)}"
+    if account is None or account.balance_at is None or not for_staff:
         return ""
     left = [money(account.balance_microusd), amount(account.balance_credits, account.balance_unit)]
     said = ", ".join(filter(None, left))
@@ -86,8 +97,9 @@ def _source(offer: Offer) -> str:
     return f"{offer.source[0].upper()}{offer.source[1:]}."
 
 
-def _drift(drift: float | None) -> str:
+def _drift(drift: float | None, charges: int) -> str:
     if drift is None or abs(drift) < LEAST_DRIFT:
         return ""
     way = "dearer" if drift > 0 else "cheaper"
-    return f"The last charge was {abs(drift):.0%} {way} than its list price.".replace("%", " %")
+    lately = "The last charge was" if charges == 1 else f"The last {charges} charges were"
+    return f"{lately} {abs(drift):.0%} {way} than its list price.".replace("%", " %")

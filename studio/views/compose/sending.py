@@ -35,7 +35,7 @@ def sent_context(
     by: User, project: Project, draft: ShotDraft, errors: dict[str, str]
 ) -> dict[str, Any]:
     """Return what `_sent_draft.html` shows of this draft."""
-    offers = offers_for(draft)
+    offers = offers_for(draft, project)
     offer = chosen_offer(offers, draft, project)
     if offer is None:
         return {"in_the_way": ["Nobody can render it: no provider is switched on."]}

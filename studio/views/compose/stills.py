@@ -10,23 +10,27 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import (
-    require_GET,
-    require_http_methods,
-    require_POST,
-    require_safe,
-)
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import trigger_client_event
 
 from studio.forms.gallery import whole_number
 from studio.forms.still import CropForm
-from studio.http import MAX_PK, StudioRequest, project_for, signed_in, wants_partial
+from studio.http import (
+    MAX_PK,
+    StudioRequest,
+    is_safe,
+    project_for,
+    require_safe_or_post,
+    signed_in,
+    wants_partial,
+)
 from studio.media.images import MAX_UPLOAD_BYTES, ImageRefused
 from studio.models import Generation, Keyframe, Project
 from studio.models.project import ASPECT_RATIOS
-from studio.services import keyframes
+from studio.services import keyframes, quotas
 from studio.services.errors import StudioError
+from studio.services.quotas import QuotaSpent
 from studio.views.clips.media import serve_file
 
 PAGE_SIZE = 60
@@ -60,7 +64,7 @@ def still_json(keyframe: Keyframe, *, created: bool) -> StillJSON:
 # ---- The page --------------------------------------------------------------------------
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @vary_on_headers("HX-Request", "Accept")
 @signed_in
 def still_list(request: StudioRequest, code: UUID) -> HttpResponse:
@@ -105,7 +109,7 @@ def _upload(request: StudioRequest, project: Project) -> HttpResponse:
     for file in request.FILES.getlist("stills"):
         try:
             stored.append(store_upload(request, project, file))
-        except ImageRefused as error:
+        except (ImageRefused, QuotaSpent) as error:
             errors.append({"name": file.name or "Picture", "message": str(error)})
     if not stored and not errors:
         errors.append({"name": "", "message": "No picture was sent. Choose one or more files."})
@@ -119,7 +123,8 @@ def _upload(request: StudioRequest, project: Project) -> HttpResponse:
 def store_upload(
     request: StudioRequest, project: Project, file: UploadedFile[bytes]
 ) -> tuple[Keyframe, bool]:
-    """Keep one uploaded file as a still. Raises ImageRefused."""
+    """Keep one uploaded file as a still. Raises ImageRefused, and QuotaSpent."""
+    quotas.take(quotas.UPLOADS, request.user)
     return keyframes.store_keyframe(
         project=project, by=request.user, source=file, name=file.name or ""
     )
@@ -143,7 +148,7 @@ def _uploaded_page(
     return HttpResponseRedirect(f"/p/{project.code}/stills/")
 
 
-@require_GET
+@require_safe
 @signed_in
 def still_picker(request: StudioRequest, code: UUID) -> HttpResponse:
     """The dialog in which the compose page picks one of the project's stills."""
@@ -207,24 +212,25 @@ def delete_still(request: StudioRequest, code: UUID) -> HttpResponse:
     return HttpResponseRedirect(_home(keyframe))
 
 
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def crop_still(request: StudioRequest, code: UUID) -> HttpResponse:
     """GET: the crop dialog. POST: the part as a new still, beside the one it came from."""
     keyframe = keyframe_for(request, code, may="create")
-    if request.method == "GET":
+    if is_safe(request):
         return render(request, "_crop_dialog.html", _crop_context(request, keyframe))
     form = CropForm(request.POST)
     message = "" if form.is_valid() else form.sentence
     if not message:
         try:
+            quotas.take(quotas.CUT_STILLS, request.user)
             made, created = keyframes.crop_keyframe(
                 keyframe=keyframe,
                 by=request.user,
                 box=form.box,
                 shape=form.cleaned_data["shape"],
             )
-        except ImageRefused as error:
+        except (ImageRefused, QuotaSpent) as error:
             message = str(error)
     if request.accepts("application/json") and not request.accepts("text/html"):
         if message:

@@ -11,10 +11,17 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_safe
 
 from studio.forms.gallery import whole_number
-from studio.http import StudioRequest, generation_for, project_for, signed_in, wants_partial
+from studio.http import (
+    StudioRequest,
+    generation_for,
+    project_for,
+    require_safe_or_post,
+    signed_in,
+    wants_partial,
+)
 from studio.models import Generation
 from studio.queue import enqueue
 from studio.services.errors import StudioError
@@ -33,7 +40,7 @@ class Line:
     may_restore: bool
 
 
-@require_GET
+@require_safe
 @signed_in
 def bin_list(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code, may="create")
@@ -65,7 +72,7 @@ def bin_list(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "bin.html", ctx)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def empty_bin(request: StudioRequest, code: UUID) -> HttpResponse:
     """Ask, then delete everything in the bin for good, in the background."""
@@ -85,7 +92,7 @@ def empty_bin(request: StudioRequest, code: UUID) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def purge_clip(request: StudioRequest, code: UUID) -> HttpResponse:
     """Ask, then delete one clip for good."""

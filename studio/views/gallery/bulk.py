@@ -17,7 +17,7 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import (
     HttpResponseClientRedirect,
     HttpResponseClientRefresh,
@@ -27,7 +27,7 @@ from django_htmx.http import (
 
 from studio.forms.bulk import is_complete, read_choice, read_params, read_token
 from studio.forms.gallery import whole_number
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
 from studio.models import BulkItem, BulkRun, Chain, Generation, Project
 from studio.services.bulk import retrying, runs, words
 from studio.services.bulk.choosing import Choice, chosen, matching
@@ -46,7 +46,7 @@ MOST_REASONS = 300
 GOES_ELSEWHERE = {"compare": "compare", "share": "shares/new"}
 
 
-@require_GET
+@require_safe
 @signed_in
 def count_matching(request: StudioRequest, code: UUID) -> JsonResponse:
     """Say how many clips match a filter now, and at which version of the project that is."""
@@ -57,7 +57,7 @@ def count_matching(request: StudioRequest, code: UUID) -> JsonResponse:
     return JsonResponse({"count": count, "version": project.version, "newest": newest})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def bulk(request: StudioRequest, code: UUID) -> HttpResponseBase:
     """List what was done to many clips; or do something to those chosen."""
@@ -274,7 +274,7 @@ def run_for(request: StudioRequest, code: UUID) -> BulkRun:
     return run
 
 
-@require_GET
+@require_safe
 @signed_in
 def run_detail(request: StudioRequest, code: UUID) -> HttpResponse:
     """A run's page: what it did, and which clips it left as they were. Its toast, for htmx."""

@@ -12,7 +12,7 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 
@@ -142,7 +142,7 @@ def _cards(
 # An eighth of the bytes for a tenth of the time. Its forms' token is masked anew in every answer, and
 # gzip_page adds a random length, so that nothing can be guessed from how well it compresses.
 @gzip_page
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @signed_in
 def clip_list(request: StudioRequest, code: UUID) -> HttpResponse:
@@ -192,7 +192,7 @@ def _gallery_context(
     }
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @signed_in
 def filter_menu(request: StudioRequest, code: UUID, kind: str) -> HttpResponse:
@@ -219,7 +219,7 @@ def filter_menu(request: StudioRequest, code: UUID, kind: str) -> HttpResponse:
     return render(request, "_filter_menu.html" if partial else "filter_menu.html", ctx)
 
 
-@require_GET
+@require_safe
 @signed_in
 def clip_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     """Answer 204 when nothing changed since the cursor, else the changed cards out of band.

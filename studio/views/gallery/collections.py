@@ -9,17 +9,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import (
-    require_GET,
-    require_http_methods,
-    require_POST,
-    require_safe,
-)
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from studio.forms.chain import read_clip
 from studio.forms.gallery import whole_number
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
 from studio.models import Collection
 from studio.services.errors import StudioError
 from studio.services.gallery import collections
@@ -38,7 +33,7 @@ def collection_for(request: StudioRequest, code: UUID, *, may: str = "see") -> C
     return found
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def collection_list(request: StudioRequest, code: UUID) -> HttpResponse:
     """The project's collections; a POST makes one."""
@@ -74,7 +69,7 @@ def collection_list(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "collection_list.html", ctx, status=422 if error else 200)
 
 
-@require_GET
+@require_safe
 @signed_in
 def collection_detail(request: StudioRequest, code: UUID) -> HttpResponse:
     collection = collection_for(request, code)

@@ -8,16 +8,16 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in, wants_partial
 from studio.models import Project, SavedView
 from studio.services.errors import StudioError
 from studio.services.gallery import filters, views
 
 
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @vary_on_headers("HX-Request")
 @signed_in
 def saved_views(request: StudioRequest, code: UUID) -> HttpResponse:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from studio.forms.gallery import whole_number
@@ -39,7 +39,7 @@ def clip_tags(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "_clip_tags.html", ctx, status=422 if error else 200)
 
 
-@require_GET
+@require_safe
 @signed_in
 def tag_names(request: StudioRequest, code: UUID) -> HttpResponse:
     """The options of a field that completes tags."""
@@ -48,7 +48,7 @@ def tag_names(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "_tag_names.html", {"names": names})
 
 
-@require_http_methods(["GET", "HEAD"])
+@require_safe
 @signed_in
 def tag_list(request: StudioRequest, code: UUID) -> HttpResponse:
     """The project's tags, to be renamed, merged and deleted."""

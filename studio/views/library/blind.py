@@ -10,16 +10,16 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from studio.forms.gallery import whole_number
-from studio.http import MAX_PK, StudioRequest, project_for, signed_in
+from studio.http import MAX_PK, StudioRequest, project_for, require_safe_or_post, signed_in
 from studio.models import BlindTest
 from studio.services.errors import StudioError
 from studio.services.library import blind
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_post
 @signed_in
 def blind_list(request: StudioRequest, code: UUID) -> HttpResponse:
     """The project's tests, and the form for a new one."""

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studio.forms.gallery import whole_number
 from studio.http import StudioRequest, project_for, signed_in
+from studio.incoming_text import tidy_line
 from studio.models import Preset, Project
 from studio.services.errors import StudioError
 from studio.services.library import presets, prompts
@@ -97,7 +98,7 @@ def _changed(request: StudioRequest, preset: Preset, do: str) -> str:
     if do == "rename":
         name = request.POST.get("name", "")
         presets.rename_preset(preset=preset, name=name)
-        return f"Renamed to “{' '.join(name.split())}”."
+        return f"Renamed to “{tidy_line(name)}”."
     raise StudioError(f"“{do[:20]}” is nothing that can be done with a preset.")
 
 

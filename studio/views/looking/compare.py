@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from studio.http import StudioRequest, project_for, signed_in
 from studio.models import Generation, Project
@@ -68,7 +68,7 @@ def takes_to_compare(generation: Generation) -> str:
     return compare_takes(generation, takes[: MOST - 1])
 
 
-@require_GET
+@require_safe
 @signed_in
 def compare_clips(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code)

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from studio.http import StudioRequest, project_for, signed_in, wants_partial
@@ -23,7 +23,7 @@ BEFORE, AFTER = 8, 24  # how many of the strip come with the page, on either sid
 PAGE = 24  # how many more a time
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @signed_in
 def light_table(request: StudioRequest, code: UUID) -> HttpResponse:

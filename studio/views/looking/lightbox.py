@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from studio.http import StudioRequest, project_for, signed_in, wants_partial
@@ -18,7 +18,7 @@ from studio.services.gallery.passing import rows_of
 from studio.views.looking.compare import takes_to_compare
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @signed_in
 def look_at_clip(request: StudioRequest, code: UUID, clip: UUID) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from studio import concepts as camera
+from studio.amounts import Certainty, amount_text
 from studio.forms.gallery import whole_number
 from studio.forms.joining import FIELDS
 from studio.forms.shot import ShotDraft, draft_for, read_draft
@@ -51,21 +52,29 @@ def ask_for(
     reason: str,
 ) -> SpendRequest:
     """Keep the draft as a request. Raises NotBought when it needs no asking, or cannot be made."""
-    _, drafting, offer = plan(draft, errors)
+    _, drafting, offer = plan(project, draft, errors)
     microusd = _price(draft, drafting, offer)
     account, spec = _buyer(drafting, offer)
-    limit = limit_on(project=project, by=by, account=account, spec=spec, microusd=microusd)
+    if microusd is None or account is None:
+        raise NotBought({"offer": "Choose who renders the shot."})
+    limit = limit_on(
+        project=project,
+        by=by,
+        account=account,
+        spec=spec,
+        microusd=microusd,
+        certainty=_certainty(drafting, offer),
+    )
     if limit is None:
         raise NotBought({"form": "Nothing needs to be asked for now: press Generate."})
     if not limit.ask:
         raise NotBought({"offer": limit.sentence})
-    if microusd is None:
-        raise NotBought({"offer": "Nobody can approve a price that nobody knows."})
     kept: dict[str, Any] = {name: data.getlist(name) for name in KEPT if name in data}
     for name in ("start", "end"):
         still = draft.at(name).keyframe
         kept[name] = [str(still.code)] if still else [""]
     kept["offer"] = [draft.offer]
+    kept["certainty"] = [_certainty(drafting, offer).value]
     try:
         return asking.ask(
             project=project,
@@ -120,15 +129,21 @@ def _decided(request: StudioRequest, found: SpendRequest, do: str, note: str) ->
     if do != "approve":
         raise StudioError(f"“{do[:20]}” is nothing that can be done with a request.")
     draft, errors = _draft(found)
-    _, drafting, offer = plan(draft, errors)
+    _, drafting, offer = plan(found.project, draft, errors)
     made: list[Generation] = asking.approve(
         request=found,
         by=request.user,
         note=note,
         most_microusd=whole_number(request.POST.get("most"), most=MAX_PK) or 0,
         microusd=_price(draft, drafting, offer),
+        certainty=_certainty(drafting, offer),
         buy=lambda: buy(
-            project=found.project, by=found.by, draft=draft, errors=errors, approved=True
+            project=found.project,
+            by=found.by,
+            draft=draft,
+            errors=errors,
+            approved=True,
+            quotes=_quotes(drafting, offer),
         ),
     )
     takes = f", {len(made)} takes" if len(made) > 1 else ""
@@ -139,9 +154,9 @@ def _page(
     request: StudioRequest, found: SpendRequest, *, error: str = "", note: str = ""
 ) -> HttpResponse:
     draft, errors = _draft(found)
-    now, offer = None, None
+    now, offer, drafting = None, None, None
     try:
-        _, drafting, offer = plan(draft, errors)
+        _, drafting, offer = plan(found.project, draft, errors)
         now = _price(draft, drafting, offer)
     except NotBought as refused:
         error = error or str(refused)
@@ -152,6 +167,7 @@ def _page(
         "offer": offer,
         "moves": [camera.CONCEPTS[one] for one in draft.concepts if one in camera.CONCEPTS],
         "now": now,
+        "price_now": amount_text(now, _certainty(drafting, offer)) if offer else "",
         "dearer": now is not None and now > found.estimated_microusd,
         "error": error,
         "note": note,
@@ -186,7 +202,7 @@ def _found(request: StudioRequest, code: UUID) -> SpendRequest:
     found = rows.filter(code=code).first()
     if found is None:
         raise Http404("No such request.")
-    found.project = project_for(request, found.project.code)
+    found.project = project_for(request, found.project.code, may="create")
     return found
 
 
@@ -201,6 +217,19 @@ def _draft(found: SpendRequest) -> tuple[ShotDraft, dict[str, str]]:
 def _buyer(drafting: Drafting | None, offer: Offer) -> tuple[Any, Any]:
     chosen = drafting.chosen.offer if drafting and drafting.chosen else offer
     return chosen.account, chosen.spec
+
+
+def _certainty(drafting: Drafting | None, offer: Offer) -> Certainty:
+    chosen = drafting.chosen if drafting else None
+    return chosen.certainty if chosen else offer.certainty
+
+
+def _quotes(drafting: Drafting | None, offer: Offer) -> dict[str, int]:
+    """Return the price of one take that the total was made of, by the offer's value."""
+    chosen = drafting.chosen if drafting else None
+    if chosen is not None:
+        return {chosen.value: chosen.microusd}
+    return {} if offer.microusd is None else {offer.value: offer.microusd}
 
 
 def _price(draft: ShotDraft, drafting: Drafting | None, offer: Offer) -> int | None:

@@ -8,27 +8,29 @@ from math import ceil, log10
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
+from studio.amounts import money
+from studio.file_names import file_stem
 from studio.forms.money import PersonBudgetForm
 from studio.http import StudioRequest, project_for, signed_in
 from studio.ledger import month_of
+from studio.media.serve import attachment
 from studio.models import Membership, Project, SpendRequest
 from studio.providers.catalog import PROVIDER_LABELS
+from studio.services.csv_text import CONTENT_TYPE, csv_lines
 from studio.services.money import asking, spending
-from studio.services.money.budgets import month_budget, person_budget
-from studio.templatetags.studio_tags import money
+from studio.services.money.budgets import month_budget, person_budget, studio_budget
+from studio.views.streaming import streamed
 
 # The chart, in the units of its view box.
 LEFT, RIGHT, TOP, BASE = 40.0, 720.0, 20.0, 170.0
 GAP = 2.0
 LINES = 3
-CLASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def spend(request: StudioRequest, code: UUID) -> HttpResponse:
         "is_now": is_now,
         "months": spending.months_of(project),
         "budget": month_budget(project) if is_now else None,
+        "studio_budget": studio_budget() if is_now and request.user.is_staff else None,
         "mine": mine if is_now and mine.limit is not None else None,
         "chart": chart(found),
         "most": max([part.microusd for part in found.people], default=1),
@@ -79,7 +82,7 @@ def spend(request: StudioRequest, code: UUID) -> HttpResponse:
             )
         ],
         "most_result": max([part.microusd for part in found.results], default=1),
-        "balances": spending.balances(),
+        "balances": spending.balances() if request.user.is_staff else [],
         "waiting": asking.waiting(project),
         "decided": _decided(project),
         "can_manage": request.membership.can_manage,
@@ -119,14 +122,14 @@ def spend_csv(request: StudioRequest, code: UUID) -> HttpResponseBase:
     """The ledger of a month, or with `month=all` of all time."""
     project = project_for(request, code, may="create")
     first = None if request.GET.get("month") == "all" else _month(request)
-    name = f"{slugify(project.name) or 'project'}-spend-{first:%Y-%m}" if first else (
-        f"{slugify(project.name) or 'project'}-spend"
-    )  # fmt: skip
-    answer = StreamingHttpResponse(
-        spending.csv_lines(project, first), content_type="text/csv; charset=utf-8"
+    name = f"{file_stem(project.name, otherwise='project')}-spend"
+    name += f"-{first:%Y-%m}" if first else ""
+    return streamed(
+        request,
+        csv_lines(spending.ledger_rows(project, first)),
+        content_type=CONTENT_TYPE,
+        headers={"Content-Disposition": attachment(f"{name}.csv")},
     )
-    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return answer
 
 
 def chart(month: spending.Month) -> Chart:
@@ -136,7 +139,6 @@ def chart(month: spending.Month) -> Chart:
         for provider, microusd in parts.items():
             totals[provider] = totals.get(provider, 0) + max(microusd, 0)
     order = sorted((name for name in totals if totals[name]), key=lambda name: -totals[name])
-    css = {name: f"c{min(n, CLASSES - 1) + 1}" for n, name in enumerate(order)}
     highest = max((sum(max(v, 0) for v in parts.values()) for _, parts in month.days), default=0)
     top = _round_up(highest)
     step = (RIGHT - LEFT) / len(month.days)
@@ -152,7 +154,14 @@ def chart(month: spending.Month) -> Chart:
             title = f"{day:%-d %B}: {label} {money(parts[name])}"
             x = round(LEFT + n * step, 2)
             bars.append(
-                Bar(css[name], x, round(y, 2), round(step * 0.62, 2), max(height - GAP, 0.5), title)
+                Bar(
+                    _colour(name),
+                    x,
+                    round(y, 2),
+                    round(step * 0.62, 2),
+                    max(height - GAP, 0.5),
+                    title,
+                )
             )
     busiest = max(month.days, key=lambda one: sum(one[1].values()), default=None)
     says = f"Daily spend in {month.first:%B}: nothing yet."
@@ -172,9 +181,14 @@ def chart(month: spending.Month) -> Chart:
             for n, (day, _) in enumerate(month.days)
             if day.day == 1 or day.day % 5 == 0
         ],
-        legend=[(css[name], PROVIDER_LABELS.get(name, name)) for name in order],
+        legend=[(_colour(name), PROVIDER_LABELS.get(name, name)) for name in order],
         says=says,
     )
+
+
+def _colour(provider: str) -> str:
+    """Return the class that colours a provider, in static/studio/css/spend.css."""
+    return f"of-{provider}"
 
 
 def _round_up(microusd: int) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
+from studio.address_rules import CREATE, HEAVY, LOOKUP, MANAGE, OWN, address
 from studio.views.money import asking, spend
 
 urlpatterns: list[URLPattern] = [
-    path("p/<uuid:code>/spend/", spend.spend, name="spend"),
-    path("p/<uuid:code>/spend.csv", spend.spend_csv, name="spend-csv"),
-    path("p/<uuid:code>/spend/people/<int:pk>/", spend.limit_person, name="limit-person"),
-    path("requests/<uuid:code>/", asking.spend_request, name="spend-request"),
-    path("requests/<uuid:code>/decide/", asking.decide_request, name="decide-request"),
+    address("p/<uuid:code>/spend/", spend.spend, CREATE.asking(LOOKUP), name="spend"),
+    address("p/<uuid:code>/spend.csv", spend.spend_csv, CREATE.asking(HEAVY), name="spend-csv"),
+    address(
+        "p/<uuid:code>/spend/people/<int:pk>/", spend.limit_person, MANAGE, name="limit-person"
+    ),
+    address("requests/<uuid:code>/", asking.spend_request, CREATE, name="spend-request"),
+    address("requests/<uuid:code>/decide/", asking.decide_request, OWN, name="decide-request"),
 ]

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 from studio.forms.gallery import whole_number
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import StudioRequest, is_shown, project_for, signed_in, wants_partial
 from studio.models import Project
 from studio.services.news import feed
 from studio.services.news.lines import Line
@@ -22,7 +22,11 @@ MOST_KEY = 2**62
 
 
 def _narrowed(request: StudioRequest) -> feed.Narrowed:
-    return feed.read_narrowed(request.GET.getlist("kind"), request.GET.get("person", ""))
+    return feed.read_narrowed(
+        request.GET.getlist("kind"),
+        request.GET.get("person", ""),
+        tells_money=request.membership.can_create,
+    )
 
 
 def _query(narrowed: feed.Narrowed, **more: object) -> str:
@@ -36,7 +40,7 @@ def _live(project: Project, narrowed: feed.Narrowed, base: int, since: int) -> s
     return f"/p/{project.code}/activity/changes/?{_query(narrowed, base=base, since=since)}"
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @signed_in
 def activity(request: StudioRequest, code: UUID) -> HttpResponse:
@@ -63,12 +67,12 @@ def activity(request: StudioRequest, code: UUID) -> HttpResponse:
         "live": _live(project, narrowed, cursor, cursor),
         "older": before is not None,
     }
-    if before is None and not narrowed.is_active:
+    if is_shown(request) and before is None and not narrowed.is_active:
         feed.note_seen(request.membership, cursor)
     return render(request, "activity.html", ctx)
 
 
-@require_GET
+@require_safe
 @signed_in
 def activity_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     """Answer 204 when nothing happened since the cursor, else all lines since the page was made."""
@@ -82,7 +86,7 @@ def activity_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     lines = feed.since(project, narrowed, base)
     if lines is None:
         return HttpResponseClientRefresh()
-    if not narrowed.is_active:
+    if is_shown(request) and not narrowed.is_active:
         feed.note_seen(request.membership, cursor)
     return render(request, "_feed_changes.html", _fresh(project, narrowed, lines, base, cursor))
 

@@ -9,13 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from studio.context import bell_of
 from studio.forms.account import AccountForm
 from studio.forms.gallery import whole_number
 from studio.forms.news import NewsForm
-from studio.http import StudioRequest, signed_in
+from studio.http import StudioRequest, is_shown, require_safe_or_post, signed_in
 from studio.models import Generation, User
 from studio.services.news import digest, notifications
 
@@ -25,11 +25,11 @@ MOST_KEY = 2**62
 def looked_at(request: StudioRequest, generation: Generation) -> None:
     """Mark read what this person was told of the clip they are opening. Asks only with news unread."""
     bell = bell_of(request)
-    if bell.unread and notifications.read_about(request.user, generation):
+    if is_shown(request) and bell.unread and notifications.read_about(request.user, generation):
         bell.forget()
 
 
-@require_GET
+@require_safe
 @never_cache
 @signed_in
 def panel(request: StudioRequest) -> HttpResponse:
@@ -37,7 +37,7 @@ def panel(request: StudioRequest) -> HttpResponse:
     return render(request, "_bell_panel.html", ctx)
 
 
-@require_GET
+@require_safe
 @signed_in
 def notification_list(request: StudioRequest) -> HttpResponse:
     before = whole_number(request.GET.get("before"), most=MOST_KEY)
@@ -51,7 +51,7 @@ def notification_list(request: StudioRequest) -> HttpResponse:
     return render(request, "notification_list.html", ctx)
 
 
-@require_GET
+@require_safe
 @never_cache
 @signed_in
 def notification_changes(request: StudioRequest) -> HttpResponse:
@@ -64,12 +64,12 @@ def notification_changes(request: StudioRequest) -> HttpResponse:
     return render(request, "_bell_count.html", {"bell": bell, "oob": True, "says": says})
 
 
-@require_GET
+@require_safe
 @never_cache
 @signed_in
 def open_notification(request: StudioRequest, pk: int) -> HttpResponse:
     """Mark it read and go where it leads."""
-    url = notifications.open_note(request.user, pk)
+    url = notifications.open_note(request.user, pk, mark_read=is_shown(request))
     if url is None:
         raise Http404("No such notification.")
     return HttpResponseRedirect(url)
@@ -96,7 +96,7 @@ def choose_news(request: StudioRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return HttpResponseRedirect("/account/#news")
     ctx = {
-        "form": AccountForm(instance=user),
+        "form": AccountForm(request, instance=user),
         "news_form": form,
         "can_mail": digest.can_mail(),
         "here": "account",
@@ -106,7 +106,7 @@ def choose_news(request: StudioRequest) -> HttpResponse:
 
 @csrf_exempt  # the mail program presses the button: RFC 8058 sends no cookie and no token
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def digest_off(request: HttpRequest, token: str) -> HttpResponse:
     """A page with a button for people; a POST ends the digest. Programs that follow links end nothing."""
     user = digest.read_token(token)

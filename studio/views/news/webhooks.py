@@ -8,12 +8,19 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from studio.forms.gallery import whole_number
 from studio.forms.news import WebhookForm
-from studio.http import StudioRequest, project_for, signed_in, wants_partial
+from studio.http import (
+    StudioRequest,
+    is_safe,
+    project_for,
+    require_safe_or_post,
+    signed_in,
+    wants_partial,
+)
 from studio.models import Project, Webhook, WebhookDelivery
 from studio.services.errors import StudioError
 from studio.services.news import deliveries, webhooks
@@ -41,7 +48,7 @@ def _show_once(request: StudioRequest, webhook: Webhook) -> None:
     request.session[SHOWN_ONCE] = (str(webhook.code), webhook.reveal_secret())
 
 
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def webhook_list(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code, may="manage")
@@ -63,7 +70,7 @@ def _list(request: StudioRequest, project: Project, form: WebhookForm) -> HttpRe
     return render(request, "webhook_list.html", ctx, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @vary_on_headers("HX-Request")
 @signed_in
 def webhook_detail(request: StudioRequest, code: UUID, hook: UUID) -> HttpResponse:
@@ -85,11 +92,19 @@ def webhook_detail(request: StudioRequest, code: UUID, hook: UUID) -> HttpRespon
     before = whole_number(request.GET.get("before"), most=2**62)
     ctx: dict[str, Any] = {"here": "settings", "webhook": webhook, "form": form, "before": before}
     ctx |= _log(webhook, before)
-    if wants_partial(request) and request.method == "GET":
+    if wants_partial(request) and is_safe(request):
         return render(request, "_webhook_log.html", ctx)
-    shown = request.session.pop(SHOWN_ONCE, ("", "")) if request.method == "GET" else ("", "")
+    shown = _shown_once(request)
     ctx["secret"] = shown[1] if shown[0] == str(webhook.code) else ""
     return render(request, "webhook_detail.html", ctx, status=422 if form.errors else 200)
+
+
+def _shown_once(request: StudioRequest) -> tuple[str, str]:
+    """Return the webhook and the secret that its page shows once; HEAD shows nobody anything."""
+    if request.method == "GET":
+        shown: tuple[str, str] = request.session.pop(SHOWN_ONCE, ("", ""))
+        return shown
+    return request.session.get(SHOWN_ONCE, ("", "")) if is_safe(request) else ("", "")
 
 
 def _log(webhook: Webhook, before: int | None) -> dict[str, Any]:
@@ -127,7 +142,7 @@ def renew_secret(request: StudioRequest, code: UUID, hook: UUID) -> HttpResponse
 @signed_in
 def delete_webhook(request: StudioRequest, code: UUID, hook: UUID) -> HttpResponse:
     webhook = _webhook(request, code, hook)
-    host = deliveries.host_of(webhook)
+    host = webhook.host
     webhooks.delete_webhook(webhook=webhook, by=request.user)
     messages.success(request, f"The webhook to {host} is deleted.")
     return HttpResponseRedirect(f"/p/{code}/webhooks/")
@@ -152,7 +167,7 @@ def _after(request: StudioRequest, webhook: Webhook, said: str) -> HttpResponse:
     return HttpResponseRedirect(_url(webhook))
 
 
-@require_GET
+@require_safe
 @signed_in
 def webhook_payload(request: StudioRequest, code: UUID, hook: UUID, delivery: UUID) -> HttpResponse:
     """The exact text one message has, for looking into."""

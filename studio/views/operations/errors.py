@@ -18,6 +18,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from studio.services.outage import is_outage
+from studio.uploads import UnexpectedFile
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ AWAY = (
     "provider twice by that."
 )
 AWAY_FOR_S = 5
+TOO_MANY_DOWNLOADS = "As many downloads are under way as the studio makes at once. Try again in a minute: nothing is lost."
+DOWNLOADS_FOR_S = 60
 STALE = "This page was open too long. Reload it and try again."
 
 
@@ -62,6 +65,8 @@ def _unreadable(exception: Exception | None) -> str:
         return f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files are taken at once. {back}"
     if isinstance(exception, TooManyFieldsSent):
         return f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields are taken at once. {back}"
+    if isinstance(exception, UnexpectedFile):
+        return f"This page takes no files. {back}"
     if isinstance(exception, DisallowedHost):
         return (
             "The studio does not answer under this address. Whoever runs it can add the host’s name "
@@ -90,6 +95,44 @@ def away(request: HttpRequest) -> HttpResponse:
     response = _answer(request, "503.html", AWAY, 503, plain=True)
     response.headers["Retry-After"] = str(AWAY_FOR_S)
     return response
+
+
+def too_many_downloads(request: HttpRequest) -> HttpResponse:
+    """Answer 503: no thread is to spare for one more answer that is made while it is read."""
+    response = _answer(request, "503.html", TOO_MANY_DOWNLOADS, 503, plain=True)
+    response.headers["Retry-After"] = str(DOWNLOADS_FOR_S)
+    return response
+
+
+def too_often(request: HttpRequest, most: int, wait_s: int) -> HttpResponse:
+    """Answer 429: one person or network asked this address more often than anybody at work does."""
+    text = f"This was asked for more than {most} times within a minute. Try again in {wait_s} s. Nothing was done."
+    response = _answer(request, "429.html", text, 429, plain=True)
+    response.headers["Retry-After"] = str(wait_s)
+    return response
+
+
+def too_many_at_once(request: HttpRequest, most: int) -> HttpResponse:
+    """Answer 503: so many of one person's or network's requests are being answered here already."""
+    text = f"More than {most} of these were sent at the same moment. Try again in a second. Nothing was done."
+    response = _answer(request, "503.html", text, 503, plain=True)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def too_large(request: HttpRequest, most: int) -> HttpResponse:
+    """Answer 413, before anything of the body is read."""
+    megabytes = f"{most // 2**20:,} MB" if most >= 2**20 else f"{most // 2**10} KB"
+    text = (
+        f"What was sent is longer than {megabytes}, the most that is taken here. Nothing was saved."
+    )
+    return _answer(request, "413.html", text, 413, plain=True)
+
+
+def no_length(request: HttpRequest) -> HttpResponse:
+    """Answer 411: a body of which nobody says how long it is."""
+    text = "What was sent does not say how long it is (Content-Length). Nothing was saved."
+    return _answer(request, "413.html", text, 411, plain=True)
 
 
 def no_room(request: HttpRequest, sentence: str) -> HttpResponse:

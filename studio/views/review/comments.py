@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from studio.forms.review import SayForm, read_say
@@ -28,7 +28,7 @@ KEPT = "deleted_comments"  # in the session: what undo needs, by code
 MOST_KEPT = 10
 
 
-@require_GET
+@require_safe
 @signed_in
 def say_form(request: StudioRequest, code: UUID) -> HttpResponse:
     """The comment form as `?reply=`, `?edit=` or `?ask` makes it."""
@@ -204,7 +204,7 @@ def grab_still(request: StudioRequest, code: UUID) -> HttpResponse:
     return HttpResponseRedirect(page_of(request, generation))
 
 
-@require_GET
+@require_safe
 @signed_in
 def people(request: StudioRequest, code: UUID) -> HttpResponse:
     """Who can be mentioned in this project, as JSON: name, and what to write behind the @."""

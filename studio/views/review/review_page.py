@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from studio.forms.gallery import whole_number
@@ -21,7 +21,7 @@ from studio.views.clips import clip_page
 from studio.views.review.reviewing import review_context, say_from
 
 
-@require_GET
+@require_safe
 @signed_in
 def review_list(request: StudioRequest, code: UUID) -> HttpResponse:
     project = project_for(request, code)
@@ -29,7 +29,7 @@ def review_list(request: StudioRequest, code: UUID) -> HttpResponse:
     return render(request, "review_list.html", _context(request, project, waiting))
 
 
-@require_GET
+@require_safe
 @signed_in
 def review_changes(request: StudioRequest, code: UUID) -> HttpResponse:
     """Answer 204 when nothing in the project changed since the cursor, else what the page shows."""

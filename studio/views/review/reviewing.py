@@ -12,11 +12,11 @@ from django.shortcuts import render
 
 from studio.forms.gallery import whole_number
 from studio.forms.review import SayForm
-from studio.http import StudioRequest, generation_for
+from studio.http import StudioRequest, generation_for, is_shown
 from studio.models import Comment, Generation
 from studio.services import review
 from studio.services.errors import StudioError
-from studio.services.review.mentions import typed_text
+from studio.services.review.mentions import words_of
 
 MOST_MS = 2**53
 
@@ -34,7 +34,8 @@ def review_context(
     asked = whole_number(request.GET.get("seen"), most=MOST_MS)
     since = None if asked is None else datetime.fromtimestamp(asked / 1000, UTC)
     talk = review.talk_on(generation, reader=request.user, since=since)
-    if talk.newest and (talk.looked is None or talk.newest > talk.looked):
+    is_news = talk.newest and (talk.looked is None or talk.newest > talk.looked)
+    if is_news and is_shown(request):
         review.note_look(user=request.user, generation=generation)
     since = since or talk.looked
     return {
@@ -56,8 +57,7 @@ def say_from(request: StudioRequest, generation: Generation) -> SayForm:
         if comment is None:
             continue
         if name == "edit":
-            people = {user.pk: user for user in comment.mentions.all()}
-            return SayForm(edits=comment.code, text=typed_text(comment.text, people))
+            return SayForm(edits=comment.code, text=words_of(comment))
         whom = comment.author.name if comment.author else comment.guest_name
         return SayForm(reply_to=comment.code, whom=whom)
     return SayForm()

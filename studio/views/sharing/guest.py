@@ -13,15 +13,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import (
-    require_GET,
-    require_http_methods,
-    require_POST,
-    require_safe,
-)
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from studio.forms.gallery import whole_number
+from studio.http import is_safe, is_shown, require_safe_or_post
 from studio.models import Generation, Guest, Membership, Share
 from studio.models.generation import Verdict
 from studio.services.errors import StudioError
@@ -89,7 +85,7 @@ def nothing_here(request: HttpRequest) -> HttpResponseBase:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def open_share(request: GuestRequest, token: str) -> HttpResponseBase:
     """Ask for a share's password, and let in who knows it."""
     share = guests.find_share(token)
@@ -99,7 +95,7 @@ def open_share(request: GuestRequest, token: str) -> HttpResponseBase:
     key = request.COOKIES.get(cookie_name(share, "door"), "")
     if guests.may_enter(share, key):
         return hardened(HttpResponseRedirect(home))
-    if request.method == "GET":
+    if is_safe(request):
         return hardened(render(request, "share/door.html", {}))
     try:
         key = guests.open_door(
@@ -118,7 +114,7 @@ def open_share(request: GuestRequest, token: str) -> HttpResponseBase:
 # ---- Looking -----------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @behind_share
 def share_home(request: GuestRequest) -> HttpResponseBase:
     """Show the clips of a share as a contact sheet; a share of one clip is that clip's page."""
@@ -130,7 +126,7 @@ def share_home(request: GuestRequest) -> HttpResponseBase:
     return _visited(request, render(request, "share/home.html", ctx))
 
 
-@require_GET
+@require_safe
 @behind_share
 def home_changes(request: GuestRequest) -> HttpResponseBase:
     """Answer 204 while this page of the contact sheet is as it was, else the page."""
@@ -140,7 +136,7 @@ def home_changes(request: GuestRequest) -> HttpResponseBase:
     return render(request, "share/_sheet.html", ctx | {"oob": True})
 
 
-@require_GET
+@require_safe
 @behind_share
 def shared_clip(request: GuestRequest, code: UUID) -> HttpResponseBase:
     count_page(request)
@@ -148,7 +144,7 @@ def shared_clip(request: GuestRequest, code: UUID) -> HttpResponseBase:
     return _visited(request, render(request, "share/clip.html", _clip_context(request, row)))
 
 
-@require_GET
+@require_safe
 @behind_share
 def shared_clip_changes(request: GuestRequest, code: UUID) -> HttpResponseBase:
     """Answer 204 while nothing about the clip has changed, else what guests see of it."""
@@ -229,7 +225,9 @@ def _sheet_cursor(clips: list[SharedClip], total: int, reviewed: int | None) -> 
 def _visited(request: GuestRequest, response: HttpResponse) -> HttpResponse:
     """Count the visit of a browser once a session. The team and previews of links do not count."""
     share = request.share
-    if cookie_name(share, "visit") in request.COOKIES or _is_member(request):
+    if not is_shown(request) or cookie_name(share, "visit") in request.COOKIES:
+        return response
+    if _is_member(request):
         return response
     if PREVIEWERS.search(request.headers.get("User-Agent", "")):
         return response
@@ -287,6 +285,7 @@ def _words(request: GuestRequest, name: str) -> dict[str, Any]:
         name: request.POST.get("text", ""),
         "at_ms": whole_number(request.POST.get("at_ms"), most=MAX_AT_MS),
         "drawing": request.POST.get("drawing", ""),
+        "network": address_of(request),
     }
 
 
@@ -306,7 +305,9 @@ def _speak(
         with transaction.atomic():
             guest = request.guest
             if guest is None:
-                guest, token = guests.introduce(share=request.share, name=request.POST["name"])
+                guest, token = guests.introduce(
+                    share=request.share, name=request.POST["name"], network=address_of(request)
+                )
             act(guest, row)
         request.guest = guest
     except StudioError as error:
@@ -382,7 +383,7 @@ def _ask_name(
     return response
 
 
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @behind_share
 def name_guest(request: GuestRequest) -> HttpResponseBase:
     """Let another person speak from this browser; what was said stays with whoever said it."""
@@ -402,10 +403,12 @@ def name_guest(request: GuestRequest) -> HttpResponseBase:
         "clip_code": clip_code,
         "name": "",
     }
-    if request.method == "GET":
+    if is_safe(request):
         return render(request, "share/who.html", ctx)
     try:
-        _, token = guests.introduce(share=share, name=request.POST.get("name", ""))
+        _, token = guests.introduce(
+            share=share, name=request.POST.get("name", ""), network=address_of(request)
+        )
     except StudioError as error:
         ctx |= {"error": error, "name": request.POST.get("name", "")}
         status = 429 if isinstance(error, limits.TooMuch) else 422

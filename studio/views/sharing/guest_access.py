@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
-from axes.helpers import get_client_ip_address
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,6 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from studio.models import Generation, Guest, Share
+from studio.proxies import client_address, network_of
 from studio.services.sharing import guests, limits
 from studio.services.sharing.opening import opened
 
@@ -45,7 +45,8 @@ View = Callable[Concatenate[GuestRequest, P], HttpResponseBase]
 
 
 def address_of(request: HttpRequest) -> str:
-    return get_client_ip_address(request) or ""
+    """Return what a link's limits count: an IPv4 address, or the network of an IPv6 address."""
+    return network_of(client_address(request))
 
 
 def cookie_name(share: Share, kind: str) -> str:

@@ -16,9 +16,8 @@ from django.views.decorators.http import require_safe
 
 from studio.media.bare import NotReadable, without_words
 from studio.media.serve import MAX_PART, ranged_file_response
-from studio.media.tags import CannotTag, tagged_file, tagged_size
+from studio.media.tags import CannotTag, Provenance, marked, tagged, tagged_size
 from studio.models import Generation, Share
-from studio.services.files import local_copy
 from studio.services.sharing import guests
 from studio.services.sharing.opening import listing, opened
 from studio.services.sharing.telling import file_name, provenance_for
@@ -76,10 +75,8 @@ def _played(
 ) -> HttpResponseBase:
     """Answer as members are answered, without what the file says about itself."""
     body = _open(file)
-    bare = _bare(body) if content_type == "video/mp4" else body
-    accel = None
-    if settings.STUDIO_ACCEL and _is_local(file) and bare is body:
-        accel = f"{settings.STUDIO_ACCEL.rstrip('/')}/{file.name}"
+    bare = _bare(body, etag) if content_type == "video/mp4" else body
+    accel = _accel(file) if bare is body else None
     return ranged_file_response(
         request,
         bare,
@@ -95,7 +92,7 @@ def _played(
 def _download(
     request: HttpRequest, share: Share, clip: Generation, token: str, etag: str
 ) -> HttpResponseBase:
-    """Answer with a clip to be saved. Its tags say what the link shows and no more."""
+    """Answer with a clip to be saved. It says what the link shows and no more, whatever was in it."""
     listed = listing(share, token)
     place = listed.place_of(clip)
     if place is None:
@@ -103,33 +100,48 @@ def _download(
     [shown] = listed.clips(place, place + 1)
     # With the whole row: a page's clip has only the columns a page shows.
     name, provenance = file_name(share, shown), provenance_for(replace(shown, generation=clip))
-    body = _open(clip.clip)
-    bare = _bare(body)
-    size, tag = clip.clip.size, "bare"
-    # Tags are put into a file that has none; one that has keeps its size and is only silenced.
-    if bare is body and clip.project.embed_provenance:
-        body.close()
-        try:
-            with local_copy(clip.clip) as path:
-                bare = tagged_file(path, provenance)
-            size, tag = tagged_size(bare), sha256(repr(provenance).encode()).hexdigest()[:16]
-        except CannotTag:
-            bare = _open(clip.clip)
+    copy, tag, is_stored = _copy(clip, provenance, etag)
     return ranged_file_response(
         request,
-        bare,
+        copy,
         content_type="video/mp4",
-        size=size,
+        size=tagged_size(copy),
         etag=f"{etag}-{tag}",
         filename=name,
         cap=None,
+        accel=_accel(clip.clip) if is_stored else None,
         max_age=0,
     )
 
 
-def _bare(body: BinaryIO) -> BinaryIO:
+def _accel(file: FieldFile) -> str | None:
+    """Return where the front server finds the stored file, if there is one that does."""
+    if not settings.STUDIO_ACCEL or not _is_local(file):
+        return None
+    return f"{settings.STUDIO_ACCEL.rstrip('/')}/{file.name}"
+
+
+def _copy(clip: Generation, provenance: Provenance, etag: str) -> tuple[BinaryIO, str, bool]:
+    """Return a clip without its words but with ours, what tells this copy from others, and whether
+    it is the stored file after all.
+
+    That a machine made it is said in every copy, the rest where the project embeds it.
+    """
+    whole = clip.project.embed_provenance
     try:
-        return without_words(body)
+        bare = _bare(_open(clip.clip), etag)
+        made = tagged(bare, provenance) if whole else marked(bare, provenance.source_type)
+    except CannotTag:
+        stored = _open(clip.clip)
+        bare = _bare(stored, etag)
+        return bare, "bare", bare is stored
+    said = repr(provenance) if whole else provenance.source_type
+    return made, sha256(said.encode()).hexdigest()[:16], False
+
+
+def _bare(body: BinaryIO, known_as: str) -> BinaryIO:
+    try:
+        return without_words(body, known_as=known_as)
     except NotReadable:
         body.close()
         raise

@@ -11,10 +11,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from studio.forms.shares import ShareForm
-from studio.http import StudioRequest, project_for, signed_in
+from studio.http import StudioRequest, project_for, require_safe_or_post, signed_in
 from studio.models import Chain, Collection, Generation, Membership, Project, SavedView, Share
 from studio.models.generation import State
 from studio.services.errors import StudioError
@@ -33,7 +33,7 @@ SHOWN_ONCE = "share_shown_once"  # the session's place for a link between POST a
 SHOWN_CLIPS = 24  # of what a chain or view opens, on the page that makes the link
 
 
-@require_GET
+@require_safe
 @signed_in
 def share_list(request: StudioRequest, code: UUID) -> HttpResponse:
     """Show the project's links: who made them, what they open, who came."""
@@ -47,7 +47,7 @@ def share_list(request: StudioRequest, code: UUID) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def new_share(request: StudioRequest, code: UUID) -> HttpResponse:
     """Make a link to clips (`clip`, repeated), a `chain`, a saved `view` or a `collection`.
@@ -76,7 +76,7 @@ def new_share(request: StudioRequest, code: UUID) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def share_detail(request: StudioRequest, code: UUID) -> HttpResponse:
     """Show one link with its options and guests; on POST change what it says and allows."""

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path, re_path
+from django.urls import URLPattern
 
+from studio.address_rules import CREATE, PASSWORD, PUBLIC, SEE, address, address_re
 from studio.views.sharing import guest, guest_media, shares
 
 CODE = r"(?P<code>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 TOKEN = r"(?P<token>[\w-]{1,64})"  # noqa: S105 (a pattern)
 
 urlpatterns: list[URLPattern] = [
-    path("p/<uuid:code>/shares/", shares.share_list, name="share-list"),
-    path("p/<uuid:code>/shares/new/", shares.new_share, name="new-share"),
-    path("shares/<uuid:code>/", shares.share_detail, name="share-detail"),
-    path("shares/<uuid:code>/link/", shares.renew_share, name="renew-share"),
-    path("shares/<uuid:code>/revoke/", shares.revoke_share, name="revoke-share"),
-    path("robots.txt", guest.robots, name="robots"),
-    path("s/<slug:token>", guest.with_a_slash),
-    path("s/<slug:token>/", guest.share_home, name="share-home"),
-    path("s/<slug:token>/open/", guest.open_share, name="open-share"),
-    path("s/<slug:token>/changes/", guest.home_changes, name="share-changes"),
-    path("s/<slug:token>/name/", guest.name_guest, name="name-guest"),
-    path("s/<slug:token>/clips/<uuid:code>/", guest.shared_clip, name="shared-clip"),
-    path(
+    address("p/<uuid:code>/shares/", shares.share_list, SEE, name="share-list"),
+    address(
+        "p/<uuid:code>/shares/new/", shares.new_share, CREATE.sending(PASSWORD), name="new-share"
+    ),
+    address(
+        "shares/<uuid:code>/", shares.share_detail, CREATE.sending(PASSWORD), name="share-detail"
+    ),
+    address("shares/<uuid:code>/link/", shares.renew_share, CREATE, name="renew-share"),
+    address("shares/<uuid:code>/revoke/", shares.revoke_share, CREATE, name="revoke-share"),
+    address("robots.txt", guest.robots, PUBLIC, name="robots"),
+    address("s/<slug:token>", guest.with_a_slash, PUBLIC),
+    address("s/<slug:token>/", guest.share_home, PUBLIC, name="share-home"),
+    address("s/<slug:token>/open/", guest.open_share, PUBLIC.sending(PASSWORD), name="open-share"),
+    address("s/<slug:token>/changes/", guest.home_changes, PUBLIC, name="share-changes"),
+    address("s/<slug:token>/name/", guest.name_guest, PUBLIC, name="name-guest"),
+    address("s/<slug:token>/clips/<uuid:code>/", guest.shared_clip, PUBLIC, name="shared-clip"),
+    address(
         "s/<slug:token>/clips/<uuid:code>/changes/",
         guest.shared_clip_changes,
+        PUBLIC,
         name="shared-clip-changes",
     ),
-    path("s/<slug:token>/clips/<uuid:code>/comments/", guest.say, name="guest-comment"),
-    path("s/<slug:token>/clips/<uuid:code>/verdict/", guest.decide, name="guest-verdict"),
-    re_path(
+    address("s/<slug:token>/clips/<uuid:code>/comments/", guest.say, PUBLIC, name="guest-comment"),
+    address(
+        "s/<slug:token>/clips/<uuid:code>/verdict/", guest.decide, PUBLIC, name="guest-verdict"
+    ),
+    address_re(
         rf"^s/{TOKEN}/media/{CODE}(?P<kind>|-preview|-poster|-strip)\.(?P<suffix>mp4|webp)$",
         guest_media.shared_file,
+        PUBLIC,
         name="shared-file",
     ),
     # Whatever else stands behind a link: a guest's page, without the way into the studio.
-    re_path(r"^s/", guest.nothing_here),
+    address_re(r"^s/", guest.nothing_here, PUBLIC),
 ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.account.utils import perform_login
-from axes.handlers.proxy import AxesProxyHandler
-from axes.helpers import get_cool_off
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
@@ -15,20 +13,20 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from studio.forms.account import AccountForm, ChangePasswordForm, NewAccountForm, SignInForm
+from studio.forms.current_password import CurrentPasswordMixin
 from studio.forms.news import NewsForm
-from studio.http import StudioRequest, signed_in
+from studio.http import StudioRequest, is_safe, require_safe_or_post, signed_in
 from studio.models import Membership, User
-from studio.services import notices, people, sessions, sso, two_factor
+from studio.services import email_address, notices, people, sessions, sso, two_factor
 from studio.services.errors import StudioError
 from studio.services.news import digest
-from studio.services.signing_in import authenticate_in_turn
+from studio.services.signing_in import TooManyTries, check_password
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 DAY_S = 24 * 60 * 60
-COUNT_WORDS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
 def next_page(request: HttpRequest) -> str:
@@ -51,45 +49,35 @@ def _door(request: HttpRequest, *, status: int = 200, **ctx: Any) -> HttpRespons
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return HttpResponseRedirect(next_page(request))
     if not people.has_people():
         return _door(request, new_studio=True)
     form = SignInForm(request.POST or None)
-    if request.method == "GET":
+    if is_safe(request):
         return _door(request, form=form)
     if form.is_valid():
-        user = authenticate_in_turn(request, **form.cleaned_data)
-        if user is not None:
+        email = form.cleaned_data["username"]
+        try:
+            user = check_password(request, email=email, password=form.cleaned_data["password"])
+        except TooManyTries as error:
+            return locked_out(request, error)
+        except StudioError as error:
+            # The same words for a wrong password and an unknown email: nobody learns who is here.
+            form.add_error("password", error.message)
+        else:
             # By way of a code, where that is on.
             return cast(HttpResponse, perform_login(request, user, redirect_url=next_page(request)))
-        # The same words for a wrong password and an unknown email: nobody learns who is here.
-        form.add_error(
-            "password",
-            f"That password doesn’t match. {tries_left(request, form.cleaned_data['username'])}",
-        )
     return _door(request, form=form, status=422)
 
 
-def tries_left(request: HttpRequest, email: str) -> str:
-    made = AxesProxyHandler.get_failures(request, {"username": email})
-    left = max(settings.AXES_FAILURE_LIMIT - made, 0)
-    count = COUNT_WORDS[left] if left < len(COUNT_WORDS) else str(left)
-    return f"{count} {'try' if left == 1 else 'tries'} left."
-
-
-def locked_out(
-    request: HttpRequest, response: HttpResponse | None, credentials: Any
-) -> HttpResponse:
-    """Answer for django-axes once an address has used up its tries.
-
-    Each further try starts the wait anew, so the whole wait is always what is left.
-    """
-    wait = get_cool_off(request)
-    minutes = round(wait.total_seconds() / 60) if wait else 0
-    return _door(request, locked_minutes=minutes, status=429)
+def locked_out(request: HttpRequest, error: TooManyTries) -> HttpResponse:
+    """Answer a try that is not judged, or the last that was: how long to wait, and what else works."""
+    response = _door(request, locked_for=error.wait_text, status=429)
+    response.headers["Retry-After"] = str(error.wait_s)
+    return response
 
 
 @require_POST
@@ -100,7 +88,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def welcome(request: HttpRequest) -> HttpResponse:
     if not people.open_welcome(request.GET.get("token", "")):
         return _welcome_closed(request)
@@ -127,7 +115,7 @@ def _welcome_closed(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def join(request: HttpRequest, token: str) -> HttpResponse:
     """Show what an invite opens; on POST let the person in, making an account where needed."""
     invite = people.find_invite(token)
@@ -138,7 +126,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     closed = people.closed_because(invite)
     form = None if me else NewAccountForm(request.POST or None)
     ctx = {"invite": invite, "closed": closed, "form": form, "here_url": request.path}
-    if closed or request.method == "GET":
+    if closed or is_safe(request):
         return render(request, "join.html", ctx, status=410 if closed else 200)
     try:
         if me:
@@ -162,17 +150,25 @@ def _refused_join(request: HttpRequest, ctx: dict[str, Any], error: StudioError)
     return render(request, "join.html", ctx | {"closed": error.message}, status=410)
 
 
-@require_http_methods(["GET", "POST"])
+def answer_form(
+    request: HttpRequest, template: str, ctx: dict[str, Any], form: CurrentPasswordMixin
+) -> HttpResponse:
+    """Show a form that asks for the current password: 422 where it is refused, 429 for a while."""
+    response = render(request, template, ctx, status=422 if request.method == "POST" else 200)
+    if form.too_many:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(form.too_many.wait_s)
+    return response
+
+
+@require_safe_or_post
 @signed_in
 def account(request: StudioRequest) -> HttpResponse:
     # A fresh row: a form that fails must not leave its values in the page's own menu.
-    form = AccountForm(request.POST or None, instance=User.objects.get(pk=request.user.pk))
-    if request.method == "POST" and form.is_valid():
-        before, person = request.user.email, form.save()
-        notices.tell_of_address(person, before=before)
-        messages.success(request, "Saved.")
+    row = User.objects.get(pk=request.user.pk)
+    form = AccountForm(request, request.POST or None, instance=row)
+    if request.method == "POST" and form.is_valid() and _save_account(request, form):
         return HttpResponseRedirect("/account/")
-    status = 422 if request.method == "POST" else 200
     ctx = {
         "form": form,
         "news_form": NewsForm(user=request.user),
@@ -183,14 +179,51 @@ def account(request: StudioRequest) -> HttpResponse:
         "unused_days": settings.SESSION_UNUSED_S // DAY_S,
         "here": "account",
     }
-    return render(request, "account.html", ctx, status=status)
+    return answer_form(request, "account.html", ctx, form)
+
+
+def _save_account(request: StudioRequest, form: AccountForm) -> bool:
+    """Save the form; have a new address confirmed first. False where that cannot be asked for now."""
+    new, person = form.new_email, form.save()
+    if not new:
+        messages.success(request, "Saved.")
+        return True
+    base = settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+    try:
+        email_address.ask_change(user=person, new=new, base_url=base)
+    except StudioError as error:
+        form.add_error("email", error.message)
+        return False
+    messages.success(
+        request, f"Saved. Open the link mailed to {new} within a day: then the email changes."
+    )
+    return True
+
+
+@never_cache
+@require_safe_or_post
+@signed_in
+def confirm_email(request: StudioRequest) -> HttpResponse:
+    """Ask once more, then change the address: programs that check mail open links too."""
+    token = request.POST.get("token") or request.GET.get("token") or ""
+    try:
+        if request.method == "POST":
+            new = email_address.confirm(user=request.user, token=token)
+            messages.success(request, f"You sign in with {new} from now on.")
+            return HttpResponseRedirect("/account/")
+        new = email_address.read_token(request.user, token)
+    except StudioError as error:
+        ctx = {"closed": error.message, "here": "account"}
+        return render(request, "registration/confirm_email.html", ctx, status=410)
+    ctx = {"new": new, "token": token, "here": "account"}
+    return render(request, "registration/confirm_email.html", ctx)
 
 
 @sensitive_post_parameters()
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def change_password(request: StudioRequest) -> HttpResponse:
-    form = ChangePasswordForm(request.user, request.POST or None)
+    form = ChangePasswordForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         person = form.save()
         update_session_auth_hash(request, person)
@@ -198,6 +231,5 @@ def change_password(request: StudioRequest) -> HttpResponse:
         notices.tell(person, notices.PASSWORD)
         messages.success(request, "Password changed. You are signed out everywhere else.")
         return HttpResponseRedirect("/account/")
-    status = 422 if request.method == "POST" else 200
     ctx = {"form": form, "here": "account"}
-    return render(request, "registration/password_change.html", ctx, status=status)
+    return answer_form(request, "registration/password_change.html", ctx, form)

@@ -21,14 +21,15 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from studio.forms.two_factor import PasswordForm
+from studio.http import require_safe_or_post
 from studio.models import User
 from studio.services import sso
 from studio.services.errors import StudioError
-from studio.services.signing_in import authenticate_in_turn
-from studio.views.signing_in.account import next_page, tries_left
+from studio.services.signing_in import TooManyTries, check_password
+from studio.views.signing_in.account import locked_out, next_page
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def ask_for_password(
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def link(request: HttpRequest) -> HttpResponseBase:
     """Link the issuer's account to the studio's by the studio's password, once."""
     waiting = request.session.get(WAITING)
@@ -104,23 +105,29 @@ def link(request: HttpRequest) -> HttpResponseBase:
     form = PasswordForm(request.POST or None)
     ctx = {"form": form, "email": waiting["email"], "name": settings.SSO_NAME}
     if request.method == "POST" and form.is_valid():
-        user = authenticate_in_turn(
-            request, username=waiting["email"], password=form.cleaned_data["password"]
-        )
-        if isinstance(user, User):
-            del request.session[WAITING]
-            try:
-                sso.link(user=user, subject=waiting["subject"])
-            except StudioError as error:
-                return refused(request, error.message)
-            answer: HttpResponseBase = perform_login(request, user, redirect_url=waiting["next"])
-            return answer
-        form.add_error(
-            "password",
-            f"That password doesn’t match. {tries_left(request, waiting['email'])}",
-        )
+        try:
+            user = check_password(
+                request, email=waiting["email"], password=form.cleaned_data["password"]
+            )
+        except TooManyTries as error:
+            return locked_out(request, error)
+        except StudioError as error:
+            form.add_error("password", error.message)
+        else:
+            return _linked(request, user, waiting)
     status = 422 if request.method == "POST" else 200
     return render(request, "registration/sso_link.html", ctx, status=status)
+
+
+def _linked(request: HttpRequest, user: User, waiting: dict[str, Any]) -> HttpResponseBase:
+    """Link the two and go on with the sign-in."""
+    del request.session[WAITING]
+    try:
+        sso.link(user=user, subject=waiting["subject"])
+    except StudioError as error:
+        return refused(request, error.message)
+    answer: HttpResponseBase = perform_login(request, user, redirect_url=waiting["next"])
+    return answer
 
 
 # ---- What goes wrong -------------------------------------------------------------------

@@ -13,15 +13,16 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from studio import vault
 from studio.forms.two_factor import CodeForm, TurnOnForm
-from studio.http import StudioRequest, signed_in
+from studio.http import StudioRequest, require_safe_or_post, signed_in
 from studio.models import User
 from studio.services import sessions, two_factor
 from studio.services.errors import StudioError
 from studio.sign_in.stages import CodeStage
+from studio.views.signing_in.account import answer_form
 
 # In the session while it is being turned on: what the app was shown, encrypted.
 PENDING = "studio_two_factor_pending"
@@ -29,7 +30,7 @@ PENDING = "studio_two_factor_pending"
 
 @never_cache
 @sensitive_post_parameters("code")
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 def sign_in_code(request: HttpRequest) -> HttpResponseBase:
     """Ask for the code of somebody whose password was right."""
     stage = LoginStageController.enter(request, CodeStage.key)
@@ -52,13 +53,13 @@ def sign_in_code(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @sensitive_post_parameters()
-@require_http_methods(["GET", "POST"])
+@require_safe_or_post
 @signed_in
 def two_factor_page(request: StudioRequest) -> HttpResponse:
     """Show whether codes are on; where they are off, how to turn them on, and do it."""
     if two_factor.is_on(request.user):
         return _page(request)
-    form = TurnOnForm(request.user, request.POST or None)
+    form = TurnOnForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             row, codes = two_factor.turn_on(
@@ -72,7 +73,6 @@ def two_factor_page(request: StudioRequest) -> HttpResponse:
             request.session[two_factor.SESSION_KEY] = row.pk
             sessions.end_all(user=request.user, but=request.session.session_key)
             return _codes(request, codes, just_on=True)
-    status = 422 if request.method == "POST" else 200
     secret = _pending(request)
     ctx = {
         "form": form,
@@ -81,7 +81,7 @@ def two_factor_page(request: StudioRequest) -> HttpResponse:
         "required": two_factor.is_required(request.user),
         "here": "account",
     }
-    return render(request, "registration/two_factor_on.html", ctx, status=status)
+    return answer_form(request, "registration/two_factor_on.html", ctx, form)
 
 
 @sensitive_post_parameters("code")

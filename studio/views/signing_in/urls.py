@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
+from studio.address_rules import OWN, PASSWORD, PUBLIC, SIGNED_IN, address
 from studio.views.signing_in import account, sessions, sso, two_factor
 
 urlpatterns: list[URLPattern] = [
-    path("login/", account.sign_in, name="login"),
-    path("logout/", account.sign_out, name="logout"),
-    path("welcome/", account.welcome, name="welcome"),
-    path("join/<str:token>/", account.join, name="join"),
-    path("account/", account.account, name="account"),
-    path("account/password/", account.change_password, name="change-password"),
-    path("login/code/", two_factor.sign_in_code, name="sign-in-code"),
-    path("account/two-factor/", two_factor.two_factor_page, name="two-factor"),
-    path("account/two-factor/off/", two_factor.turn_off, name="two-factor-off"),
-    path("account/two-factor/codes/", two_factor.new_codes, name="two-factor-codes"),
-    path("account/sessions/others/", sessions.end_other_sessions, name="end-other-sessions"),
-    path("account/sessions/<int:pk>/end/", sessions.end_session, name="end-session"),
-    path("sso/", sso.start, name="sso"),
-    path("sso/callback/", sso.come_back, name="sso-callback"),
-    path("sso/link/", sso.link, name="sso-link"),
+    address("login/", account.sign_in, PUBLIC.sending(PASSWORD), name="login"),
+    address("logout/", account.sign_out, PUBLIC, name="logout"),
+    address("welcome/", account.welcome, PUBLIC.sending(PASSWORD), name="welcome"),
+    address("join/<str:token>/", account.join, PUBLIC.sending(PASSWORD), name="join"),
+    address("account/", account.account, SIGNED_IN.sending(PASSWORD), name="account"),
+    address("account/email/", account.confirm_email, SIGNED_IN, name="confirm-email"),
+    address(
+        "account/password/",
+        account.change_password,
+        SIGNED_IN.sending(PASSWORD),
+        name="change-password",
+    ),
+    address("login/code/", two_factor.sign_in_code, PUBLIC.sending(PASSWORD), name="sign-in-code"),
+    address(
+        "account/two-factor/",
+        two_factor.two_factor_page,
+        SIGNED_IN.sending(PASSWORD),
+        name="two-factor",
+    ),
+    address("account/two-factor/off/", two_factor.turn_off, SIGNED_IN, name="two-factor-off"),
+    address("account/two-factor/codes/", two_factor.new_codes, SIGNED_IN, name="two-factor-codes"),
+    address(
+        "account/sessions/others/",
+        sessions.end_other_sessions,
+        SIGNED_IN,
+        name="end-other-sessions",
+    ),
+    address("account/sessions/<int:pk>/end/", sessions.end_session, OWN, name="end-session"),
+    address("sso/", sso.start, PUBLIC, name="sso"),
+    address("sso/callback/", sso.come_back, PUBLIC, name="sso-callback"),
+    address("sso/link/", sso.link, PUBLIC.sending(PASSWORD), name="sso-link"),
 ]
