@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from studio.incoming_text import clean
+from studio.media.zipping import stream_zip
 from studio.models import (
     Chain,
     Collection,
@@ -29,6 +30,7 @@ from studio.models import (
     Tag,
     User,
 )
+from studio.services.errors import StudioError
 from studio.services.exchange import archives, import_runs
 from studio.services.exchange.archive_people import IMPORTED_TITLE, MARK
 from studio.services.exchange.archives import project_entries
@@ -36,7 +38,7 @@ from studio.services.exchange.imports import import_archive
 from studio.services.gallery.views import save_view
 from studio.services.review import comments, verdicts
 from studio.services.sharing import guests
-from tests.factories import make_generation, make_user
+from tests.factories import make_generation, make_project, make_user
 from tests.people import make_cast
 from tests.processes import ROOT
 from tests.test_archives import archived, changed
@@ -255,6 +257,27 @@ def test_what_is_not_in_an_archive_is_said_before_and_after(client, cast, asked)
         "2 clips came in. What Bob, Carol, Clara Client said and decided is shown under these "
         "names, marked “(from the archive)”."
     )
+
+
+def test_a_clip_whose_file_is_gone_is_left_out_and_named(cast):
+    project = make_project(cast.alice, name="Left")
+    gone, kept = (make_generation(project, files=True, title=t) for t in ("Ridge", "Harbour"))
+    gone.clip.delete(save=False)
+    Generation.objects.filter(pk=gone.pk).update(clip=gone.clip.name or "clips/gone.mp4")
+    lost = f"clips/{gone.number:04d}-ridge-take-1.mp4"
+    _, entries = archives.project_entries(project)
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(stream_zip(entries))))
+    assert lost not in packed.namelist()
+    said = packed.read(archives.LEFT_OUT).decode()
+    assert said == f"{lost}: its file is not in the studio any more.\n"
+    manifest = json.loads(packed.read("manifest.json"))
+    assert [clip["title"] for clip in manifest["clips"]] == ["Harbour"]
+    assert said.strip() in manifest["not_included"]
+    report = import_archive(io.BytesIO(packed.fp.getvalue()), by=make_user("Erin"))
+    assert (report.clips, report.problems) == (1, [])
+    Generation.objects.filter(pk=kept.pk).update(clip="clips/gone.mp4")
+    with pytest.raises(StudioError, match="no file of it is in the studio any more"):
+        archives.project_entries(project)
 
 
 # ---- What somebody else wrote into a manifest --------------------------------------------------

@@ -6,22 +6,35 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.utils import timezone
 
-from studio.models import BulkRun, Export, Notification, ProviderAccount, User
+from studio.models import (
+    BulkRun,
+    Export,
+    Generation,
+    Notification,
+    ProviderAccount,
+    User,
+    WebhookDelivery,
+)
+from studio.services import clip_facts
 from studio.services.apart import Apart
 from studio.services.bulk.runs import BROKEN_CLIP
 from studio.services.bulk.table import DEEDS
 from studio.services.film import exports
-from studio.services.news import digest
+from studio.services.gallery import bin
+from studio.services.news import deliveries, digest, posting
 from studio.services.news.activity import record, tell
+from studio.services.news.webhooks import create_webhook
 from studio.services.retention import routine
 from studio.services.retention.things import Part, Thing
-from studio.services.work import balances, orphans
+from studio.services.work import balances, hands, orphans
 from tests.bulk import again, make_clips, press, reasons, take_back
 from tests.factories import make_generation
 from tests.people import make_cast
+from tests.receiving import receiving
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 NOW = datetime(2026, 11, 16, 7, 5, tzinfo=UTC)
@@ -156,3 +169,69 @@ def test_every_other_export_is_looked_after(cast, monkeypatch):
     )
     exports.revive_exports()
     assert sorted(asked) == [rows[1].pk, rows[2].pk]
+
+
+def test_every_other_message_of_a_batch_is_sent(cast, settings, monkeypatch):
+    with receiving() as receiver:
+        settings.WEBHOOK_HOSTS = frozenset({receiver.host})
+        hook = create_webhook(
+            project=cast.project, by=cast.alice, url=receiver.url, kinds=["comment"]
+        )
+        rows = [
+            WebhookDelivery.objects.create(
+                webhook=hook, kind="comment", payload={"type": text}, next_at=timezone.now()
+            )
+            for text in ("one", "half an emoji: \ud83d", "poisoned", "four")
+        ]
+        signed = posting.body_of
+        monkeypatch.setattr(
+            posting, "body_of", breaks_at(signed, lambda payload: payload["type"] == "poisoned")
+        )
+        assert deliveries.send_due().startswith("2 of ")
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.error for row in rows] == [
+        "",
+        "The address, the secret or the message cannot be used.",
+        "An error in the studio kept it from being sent; the log has it.",
+        "",
+    ]
+
+
+def test_every_other_clip_of_the_trash_is_purged_and_every_other_file_measured(cast, monkeypatch):
+    purged = [make_generation(cast.project, files=True) for _ in range(3)]
+    yesterday = timezone.now() - timedelta(days=1)
+    Generation.objects.update(deleted_at=yesterday, archived_at=yesterday)
+    bad = purged[1].pk
+    remove = default_storage.delete
+    name_of_bad = purged[1].clip.name
+    monkeypatch.setattr(
+        default_storage, "delete", breaks_at(remove, lambda name: name == name_of_bad)
+    )
+    assert bin.empty(project_pk=cast.project.pk, until=timezone.now().isoformat()) == 3
+    assert [default_storage.exists(clip.clip.name) for clip in purged] == [False, True, False]
+
+    measured = [make_generation(cast.project, files=True) for _ in range(3)]
+    bad = measured[1].pk
+    Generation.objects.update(media_facts=None)
+    monkeypatch.setattr(
+        clip_facts,
+        "_measure_again",
+        breaks_at(clip_facts._measure_again, lambda clip: clip.pk == bad),
+    )
+    assert clip_facts.measure_earlier_clips() == 3
+    for clip in measured:
+        clip.refresh_from_db()
+    assert ["unreadable" in clip.media_facts for clip in measured] == [False, True, False]
+
+
+def test_every_other_shot_of_a_command_is_worked_on(cast, monkeypatch):
+    rows = [make_generation(cast.project) for _ in range(3)]
+    worked = []
+    monkeypatch.setattr(
+        hands,
+        "_step",
+        breaks_at(lambda row, _: worked.append(row.pk), lambda row, _: row == rows[1]),
+    )
+    hands._work(rows, slice_s=0)
+    assert worked == [rows[0].pk, rows[2].pk]

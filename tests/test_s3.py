@@ -288,7 +288,7 @@ def test_an_archive_comes_in_parts_through_the_bucket(cast, clip, monkeypatch):
 
 def test_a_missing_file_is_said(cast, clip):
     default_storage.delete(clip.clip.name)
-    with pytest.raises(StudioError, match="is not in the studio any more"):
+    with pytest.raises(StudioError, match="no file of it is in the studio any more"):
         project_entries(cast.project)
 
 

@@ -8,11 +8,13 @@ it is parameters.
 # ruff: noqa: S608 (nothing from outside stands in these statements)
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from studio.search.sqlite import HALFWIDTH_KANA
 from studio.search.words import Term, Terms
 
 Statement = tuple[str, list[Any]]
@@ -118,7 +120,7 @@ def _sqlite(terms: Terms) -> Statement:
         params = [f"{within}({' OR '.join(avoid)})"]
     for term in terms:
         if term.anywhere:
-            found, values = _anywhere_in_sqlite(term.text)
+            found, values = _anywhere_in_sqlite(term)
             sql += f" AND NOT {found}" if term.without else f" AND {found}"
             params += values
     return (sql, params) if terms else (f" AND {_NOWHERE}", [])
@@ -133,14 +135,19 @@ def with_concepts(project_id: int, slugs: Sequence[str]) -> Statement:
     return sql, [span[0], *span, query]
 
 
-def _anywhere_in_sqlite(text: str) -> Statement:
-    if len(text) >= 3:
-        text = text.replace('"', '""')
+def _anywhere_in_sqlite(term: Term) -> Statement:
+    if len(term.folded) >= 3:
         found = "SELECT rowid FROM studio_search_tri WHERE studio_search_tri MATCH %s"
-        return f"s.place IN ({found})", [f'"{text}"']
-    # Under three characters there is no trigram to look up.
-    like = " OR ".join(f"s.{column} LIKE %s ESCAPE '\\'" for column in _COLUMNS)
-    return f"({like})", [f"%{_literal(text)}%"] * 3
+        return f"s.place IN ({found})", [f'"{term.folded}"']
+    # Under three characters there is no trigram to look up. Texts are folded where it matters alone:
+    # folding all of a project would take seconds.
+    like = " OR ".join(
+        f"""s.{column} LIKE %s ESCAPE '\\'
+          OR s.{column} GLOB '*[{HALFWIDTH_KANA}]*' AND studio_search_fold(s.{column}) LIKE %s"""
+        for column in _COLUMNS
+    )
+    composed = unicodedata.normalize("NFKC", term.text)
+    return f"({like})", [f"%{_literal(composed)}%", f"%{term.folded}%"] * len(_COLUMNS)
 
 
 def _literal(text: str) -> str:

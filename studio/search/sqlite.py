@@ -2,7 +2,7 @@
 
 `studio_search_fts` finds words in any script, folded as everywhere (studio.search.words).
 `studio_search_tri` holds only texts in scripts that put no spaces between words (Chinese, Japanese,
-Thai and others), and finds any three characters in a row.
+Thai and others), folded too, and finds any three characters in a row.
 """
 
 # ruff: noqa: S608 (nothing from outside stands in these statements)
@@ -12,8 +12,10 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+# Kana as wide as Latin letters, which folding makes ordinary ones.
+HALFWIDTH_KANA = "\uff66-\uff9f"
 # Thai, Lao, Myanmar, Khmer, kana, Han, Hangul: what people search a part of a "word" in.
-UNSPACED = "฀-໿က-႟ក-៿぀-ヿ㐀-䶿一-鿿가-힯豈-﫿\U00020000-\U0003ffff"
+UNSPACED = f"฀-໿က-႟ក-៿぀-ヿ㐀-䶿一-鿿가-힯豈-﫿{HALFWIDTH_KANA}\U00020000-\U0003ffff"
 _TRIGRAMS = f"(%s.title || %s.prompt || %s.comments) GLOB '*[{UNSPACED}]*'"
 NEW_HAS_TRIGRAMS = _TRIGRAMS.replace("%s", "NEW")
 OLD_HAS_TRIGRAMS = _TRIGRAMS.replace("%s", "OLD")
@@ -32,7 +34,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS studio_search_fts USING fts5(
   title, prompt, comments, concepts, content='studio_searchfolded', content_rowid='place',
   tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'", prefix='1 2 3');
 CREATE VIRTUAL TABLE IF NOT EXISTS studio_search_tri USING fts5(
-  title, prompt, comments, content='studio_searchtext', content_rowid='place',
+  title, prompt, comments, content='studio_searchfolded', content_rowid='place',
   tokenize='trigram');
 """
 
@@ -46,9 +48,9 @@ _ADD = f"""INSERT INTO studio_search_fts(rowid, title, prompt, comments, concept
 _DROP = f"""INSERT INTO studio_search_fts(studio_search_fts, rowid, title, prompt, comments, concepts)
   VALUES ('delete', OLD.place, {_folded("OLD")}, OLD.concepts)"""
 _ADD_TRI = f"""INSERT INTO studio_search_tri(rowid, title, prompt, comments)
-  SELECT NEW.place, NEW.title, NEW.prompt, NEW.comments WHERE {NEW_HAS_TRIGRAMS}"""
+  SELECT NEW.place, {_folded("NEW")} WHERE {NEW_HAS_TRIGRAMS}"""
 _DROP_TRI = f"""INSERT INTO studio_search_tri(studio_search_tri, rowid, title, prompt, comments)
-  SELECT 'delete', OLD.place, OLD.title, OLD.prompt, OLD.comments WHERE {OLD_HAS_TRIGRAMS}"""
+  SELECT 'delete', OLD.place, {_folded("OLD")} WHERE {OLD_HAS_TRIGRAMS}"""
 
 
 def _say(owner: str) -> str:
@@ -98,11 +100,13 @@ WHEN OLD.text IS NOT NEW.text OR OLD.generation_id IS NOT NEW.generation_id""",
 
 
 def make(cursor: Any, connection: BaseDatabaseWrapper) -> None:
-    cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'studio_search_fts'")
-    made = cursor.fetchone()
-    if made is not None and "studio_searchfolded" not in made[0]:
+    cursor.execute(
+        """SELECT name FROM sqlite_master WHERE sql NOT LIKE '%studio_searchfolded%'
+          AND name IN ('studio_search_fts', 'studio_search_tri')"""
+    )
+    for (name,) in cursor.fetchall():
         # Of a version that left the folding to SQLite, which has one of its own.
-        cursor.execute("DROP TABLE studio_search_fts")
+        cursor.execute(f"DROP TABLE {name}")
     for statement in TABLES.split(";\n"):
         if statement.strip():
             cursor.execute(statement)
@@ -145,7 +149,7 @@ def fill(cursor: Any) -> None:
     cursor.execute("INSERT INTO studio_search_tri(studio_search_tri) VALUES ('delete-all')")
     cursor.execute(
         f"""INSERT INTO studio_search_tri(rowid, title, prompt, comments)
-  SELECT place, title, prompt, comments FROM studio_searchtext WHERE {ROW_HAS_TRIGRAMS}"""
+  SELECT place, {_folded("studio_searchtext")} FROM studio_searchtext WHERE {ROW_HAS_TRIGRAMS}"""
     )
     for name in between:
         when, what = TRIGGERS[name]

@@ -57,7 +57,9 @@ def measure_earlier_clips(most: int = BATCH) -> int:
     """
     if disk.is_short():
         return 0
-    rows = Generation.objects.filter(state=State.SUCCEEDED, media_facts__isnull=True)
+    rows = Generation.objects.filter(
+        state=State.SUCCEEDED, media_facts__isnull=True, purged_at=None
+    )
     clips = list(rows.exclude(clip="").select_related("project").order_by("-pk")[:most])
     for clip in clips:
         try:

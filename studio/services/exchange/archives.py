@@ -26,6 +26,9 @@ from studio.services.exchange.archive_review import ReviewRecords
 from studio.services.exchange.manifests import FORMAT, MANIFEST
 from studio.services.files import local_copy
 
+# Names what is missing and why, for whoever unpacks the archive; there only where something is.
+LEFT_OUT = "left-out.txt"
+GONE = "its file is not in the studio any more."
 # What is not in an archive, with the reason; shown before one is made and where one is imported.
 NOT_INCLUDED = (
     "Members, invites and links for guests: they belong to this studio.",
@@ -54,13 +57,28 @@ def project_entries(
     stills = list(project.keyframes.order_by("pk")) if everything else _stills_of(chosen)
     if not chosen and not stills:
         raise StudioError("There is nothing to archive: no finished clip, no still.")
+    files: dict[Generation | Keyframe, Entry | None] = {
+        clip: _entry_if_stored(clip_name(clip), clip.clip, clip.finished_at) for clip in chosen
+    }
+    files |= {
+        still: _entry_if_stored(still_name(still), still.file, still.created_at) for still in stills
+    }
+    stored = [entry for entry in files.values() if entry is not None]
+    if not stored:
+        raise StudioError("There is nothing to archive: no file of it is in the studio any more.")
+    gone = [clip_name(clip) for clip in chosen if files[clip] is None]
+    gone += [still_name(still) for still in stills if files[still] is None]
+    chosen = [clip for clip in chosen if files[clip]]
+    stills = [still for still in stills if files[still]]
     chains = _chains_within(project, {clip.pk for clip in chosen})
     manifest = write_manifest(project, chosen, stills, chains)
     if everything:
         manifest["saved_views"] = saved_view_records(project, by)
-    entries = [text_entry(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))]
-    entries += [file_entry(clip_name(clip), clip.clip, clip.finished_at) for clip in chosen]
-    entries += [file_entry(still_name(still), still.file, still.created_at) for still in stills]
+    left_out = [f"{name}: {GONE}" for name in gone]
+    manifest["not_included"] += left_out
+    entries = [text_entry(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1)), *stored]
+    if left_out:
+        entries.append(text_entry(LEFT_OUT, "".join(f"{line}\n" for line in left_out)))
     name = file_stem(project.name, otherwise="project")
     suffix = "" if everything else f"-{len(chosen)}-clips"
     return f"{name}{suffix}-{timezone.now():%Y-%m-%d}.zip", entries
@@ -239,6 +257,13 @@ def text_entry(name: str, text: str) -> Entry:
     """Return a file of an archive with this text."""
     data = text.encode()
     return Entry(name, len(data), lambda: closing(io.BytesIO(data)))
+
+
+def _entry_if_stored(name: str, file: FieldFile, changed_at: datetime | None) -> Entry | None:
+    try:
+        return file_entry(name, file, changed_at)
+    except StudioError:
+        return None
 
 
 def file_entry(name: str, file: FieldFile, changed_at: datetime | None) -> Entry:

@@ -157,8 +157,7 @@ def _remove(clips: Iterable[Generation]) -> None:
     for field in FILES:
         rows = Generation.objects.filter(purged_at=None, **{f"{field}__in": names})
         kept |= set(rows.values_list(field, flat=True))
+    apart = Apart()
     for name in names - kept:
-        try:
+        with apart.one(f"removing the file {name}"):
             default_storage.delete(name)
-        except OSError:
-            logger.warning("the file %s was not removed", name, exc_info=True)

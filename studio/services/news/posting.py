@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import httpx
 
 from studio.media.addresses import is_public
 from studio.tls import tls_context
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0  # for all of one message: name, connection, answer
 SECRET_PREFIX = "whsec_"  # noqa: S105 (how Standard Webhooks begins every secret)
@@ -147,8 +150,8 @@ async def _post(
 ) -> Answer:
     if why := refusal(message.url, allow_hosts):
         return Answer(error=why)
-    body = body_of(message.payload)
     try:
+        body = body_of(message.payload)
         headers = headers_for(message, timestamp, body)
         # One limit over everything: a receiver may send a byte of its answer now and then for ever.
         async with asyncio.timeout(timeout_s):
@@ -158,7 +161,10 @@ async def _post(
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         return Answer(error=_reason(error))
     except ValueError:
-        return Answer(error="The address or the secret cannot be used.")
+        return Answer(error="The address, the secret or the message cannot be used.")
+    except Exception:  # the others of the batch are sent
+        logger.exception("message %s could not be sent", message.id)
+        return Answer(error="An error in the studio kept it from being sent; the log has it.")
 
 
 async def _send(

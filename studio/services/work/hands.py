@@ -14,6 +14,7 @@ from studio.leases import free_leases_of_the_dead
 from studio.models import Generation, ProviderAccount
 from studio.models.generation import TERMINAL_STATES, State
 from studio.queue import kept_here
+from studio.services.apart import Apart
 from studio.services.work import reconcile, rendering, storing, submitting
 
 PICKED_UP_WITHIN_S = 4.0  # a studio that runs begins its work within this
@@ -86,8 +87,10 @@ def _work(waiting: Sequence[Generation], *, slice_s: float) -> None:
     """Take each of these one step further, then watch the providers for a moment."""
     ours = {row.pk for row in waiting}
     with kept_here() as asked:
+        apart = Apart()
         for row in waiting:
-            _step(row, ours)
+            with apart.one(f"generation {row.pk}"):
+                _step(row, ours)
         if Generation.objects.filter(pk__in=ours).exclude(state__in=TERMINAL_STATES).exists():
             sweep.run_slice(slice_s, linger_s=0)
         along = [task for task in asked if task[0] in TAKEN_ALONG]
