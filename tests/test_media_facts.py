@@ -53,6 +53,11 @@ KINDS = {
         {"codec": "libvpx-vp9", "kind": "webm", "sound": "libopus"},
         {"duration": Fraction(1, 2), "steady": True, "rate": Fraction(24), "has_audio": True},
     ),
+    "three frames in six seconds": (
+        {"times": [Fraction(0), Fraction(4), Fraction(6)]},
+        {"duration": 6 + Fraction(1, 24), "rate": Fraction(24), "steady": False},
+    ),
+    "a frame a second": ({"rate": 1, "count": 3}, {"rate": Fraction(1), "steady": True}),
     "one frame": ({"count": 1}, {"duration": Fraction(1, 24), "frames": 1, "steady": True}),
     "no length in front": (
         {"options": {"movflags": "frag_keyframe+empty_moov"}},
