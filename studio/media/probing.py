@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from studio.media import bare_matroska
 from studio.media.display import Display
 from studio.media.facts import Colours, MediaFacts, SoundFacts
 from studio.media.frames import TIMECODE_RATES, USUAL_RATE
@@ -68,6 +69,7 @@ def probe_video(path: Path) -> MediaFacts:
             sound=_sound_facts(heard, sound, picture.begin) if heard and sound.begun else None,
             timecode=_timecode_of(container),
             colours=colours_of(frame, stream),
+            container=_container_of(path),
             codec=context.codec.canonical_name,
             tag=context.codec_tag.strip("\0 "),
             pix_fmt=frame.format.name,
@@ -105,6 +107,17 @@ def _check_boxes(path: Path, size: int) -> None:
             if kind in {b"moov", b"mdat", b"moof"} and offset > size:
                 raise VideoUnreadable(CUT_SHORT)
             file.seek(offset)
+
+
+def _container_of(path: Path) -> str:
+    """Return what its first bytes say; QuickTime did not always say anything."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(bare_matroska.MAGIC):
+        return "webm" if b"webm" in head else "mkv"
+    if head[4:8] in (b"moov", b"mdat", b"wide") or head[4:12] == b"ftypqt  ":
+        return "mov"
+    return "mp4"
 
 
 # ---- Times ---------------------------------------------------------------------------------------

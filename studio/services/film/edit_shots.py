@@ -44,7 +44,8 @@ class Shot:
     @property
     def media(self) -> str:
         """The clip's place in the archive, relative to the timeline files."""
-        return f"media/{self.number:03d}-{file_stem(self.clip.title, otherwise='clip')}.mp4"
+        title = file_stem(self.clip.title, otherwise="clip")
+        return f"media/{self.number:03d}-{title}.{self.clip.container}"
 
     @property
     def media_url(self) -> str:
