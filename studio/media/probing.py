@@ -195,14 +195,15 @@ def _rate_of(stream: VideoStream, picture: _Times) -> tuple[Fraction, bool]:
     even = all(abs(gap - 1 / rate) <= slack for gap in gaps)
     # Small errors in one direction would add up over a long clip.
     drift = abs((picture.end - picture.begin) - count / rate)
-    steady = even and drift <= slack
-    return (rate if steady or rate >= LEAST_RATE else USUAL_RATE), steady
+    if even and drift <= slack:
+        return rate, True
+    return (_usual(rate, Fraction(1, 50)) if rate >= LEAST_RATE else USUAL_RATE), False
 
 
-def _usual(rate: Fraction) -> Fraction:
-    """A file's clock may say the rates of cameras and programs a little off."""
+def _usual(rate: Fraction, off: Fraction = Fraction(1, 5000)) -> Fraction:
+    """Return the rate of cameras and programs that this is, up to what a file's clock may be off."""
     nearest = min(TIMECODE_RATES, key=lambda usual: abs(usual - rate))
-    return nearest if abs(nearest - rate) <= nearest / 5000 else rate.limit_denominator(100_000)
+    return nearest if abs(nearest - rate) <= nearest * off else rate.limit_denominator(100_000)
 
 
 # ---- Sound and timecode ----------------------------------------------------------------------------
