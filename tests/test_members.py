@@ -20,6 +20,45 @@ def member_url(cast, name, verb):
     return f"/p/{cast.project.code}/members/{cast.member(name).pk}/{verb}/"
 
 
+# ---- Rights at the moment of writing -----------------------------------------------------
+def change_role(member, by):
+    people.change_role(member=member, role="owner", by=by)
+
+
+def remove_member(member, by):
+    people.remove_member(member=member, by=by)
+
+
+@pytest.mark.parametrize("act", [change_role, remove_member])
+@pytest.mark.parametrize("ending", ["demoted", "removed", "deactivated"])
+def test_a_request_under_way_when_its_owner_loses_the_right_changes_nothing(cast, act, ending):
+    """Both were owners when their requests began; the one that is later finds the right gone."""
+    other = Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    if ending == "demoted":
+        people.change_role(member=other, role="editor", by=cast.alice)
+    elif ending == "removed":
+        people.remove_member(member=other, by=cast.alice)
+    else:
+        User.objects.filter(pk=cast.dave.pk).update(is_active=False)
+    with pytest.raises(StudioError, match="Only an owner of this project can do that"):
+        act(cast.member("bob"), cast.dave)
+    assert cast.member("bob").role == "editor"
+
+
+def test_whoever_leaves_needs_no_right_and_the_command_line_none(cast):
+    people.remove_member(member=cast.member("carol"), by=cast.carol)
+    people.change_role(member=cast.member("bob"), role="reviewer")
+    assert cast.member("bob").role == "reviewer"
+
+
+def test_a_demoted_owner_does_not_make_themselves_one_again(cast):
+    other = Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    people.change_role(member=other, role="reviewer", by=cast.alice)
+    with pytest.raises(StudioError, match="Only an owner"):
+        people.change_role(member=other, role="owner", by=cast.dave)
+    assert cast.member("dave").role == "reviewer"
+
+
 # ---- Roles -----------------------------------------------------------------------------
 def test_an_owner_changes_a_role(client, cast):
     client.force_login(cast.alice)
