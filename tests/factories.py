@@ -16,6 +16,7 @@ from django.utils import timezone
 from PIL import Image
 
 from studio.media.encode import VideoWriter
+from studio.media.probing import probe_video
 from studio.media.video import make_poster, make_preview, make_strip, sha256_of
 from studio.models import Comment, Generation, Keyframe, Membership, Project, ProviderAccount, User
 from studio.models.generation import TERMINAL_STATES, Charged, State
@@ -146,7 +147,7 @@ def drawn_clip(aspect_ratio: str, seconds: int) -> tuple[Path, Path, Path, Path]
     )
     make_poster(out, poster)
     make_strip(out, strip)
-    make_preview(out, preview)
+    make_preview(out, preview, facts=probe_video(out))
     return out, poster, strip, preview
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from studio.media.facts import SoundFacts
-from studio.media.frames import frame_number, middle_of
+from studio.media.frames import can_drop, frame_number, middle_of
 from studio.models import Chain, Generation, Segment
 from studio.services.clip_facts import facts_of, measured_columns
 from studio.services.errors import StudioError
@@ -84,6 +84,28 @@ def test_otio_keeps_everything(chain):
     assert clips[0].metadata[METADATA]["concepts"] == "Push in, Tilt up"
     assert [m.name for m in clips[2].markers] == ["Maja Aasen: Lower the ridge by a third"]
     assert clips[2].markers[0].marked_range.start_time.to_frames() == 36
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "own", "start"),
+    [
+        (Fraction(24000, 1001), Fraction(30000, 1001), "00:59:59;20", "00:59:59:16"),
+        (Fraction(24000, 1001), Fraction(60), "23:59:59:30", "23:59:59:12"),
+        (Fraction(25), Fraction(24), "10:11:12:13", "10:11:12:13"),
+        (Fraction(30000, 1001), Fraction(25), "10:11:12:13", "10:11:12:15"),
+        (Fraction(30000, 1001), Fraction(30000, 1001), "00:59:59:20", "00:59:59:20"),
+        (Fraction(60000, 1001), Fraction(30000, 1001), "00:59:59;20", "00:59:59;40"),
+        (Fraction(30000, 1001), Fraction(24), "", "00:00:00;00"),
+    ],
+)
+def test_edl_counts_each_source_from_its_own_timecode(chain, first, second, own, start):
+    """In frames of the list's rate, drop-frame or not as the file itself is."""
+    counted_from = "01:00:00;00" if can_drop(first) else "01:00:00:00"
+    measured(chain, 1, rate=first, timecode=counted_from)
+    measured(chain, 2, rate=second, timecode=own)
+    edl = write_edl(chain, shots_of(chain))
+    sources = re.findall(r"^\d{3}  \w{8} \S+\s+C\s+(\S+)", edl, re.M)
+    assert sources[:2] == [counted_from, start]
 
 
 def test_edl_keeps_names_prompts_paths_and_lengths(chain):

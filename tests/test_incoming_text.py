@@ -17,7 +17,17 @@ from django.urls import get_resolver
 from studio.incoming_text import LINES, clean, clean_line, clean_tree, cut, tidy_line
 from studio.management.base import DJANGOS, StudioCommand
 from studio.middleware import CleanTextMiddleware
-from studio.models import Chain, Collection, Comment, FavouritePrompt, Generation, Tag
+from studio.models import (
+    Chain,
+    Collection,
+    Comment,
+    FavouritePrompt,
+    Generation,
+    Project,
+    SavedView,
+    Tag,
+    User,
+)
 from tests.test_access import TABLE, things  # noqa: F401 (a fixture)
 from tests.test_fuzz_pages import asker, client_of, where  # noqa: F401 (a fixture)
 
@@ -41,6 +51,16 @@ CLEAN = "Rain on glass\ufffd é\nand\nsnow\n"
         ("\u200fשלום\u200e!", "\u200fשלום\u200e!"),
         ("\ud83d\ude00", "😀"),
         ("ｱ ﬁ Å", "ｱ ﬁ Å"),
+        ("e\u202e\u0301", "é"),
+        ("\ufeffNight\ufffe \uffffone\ufdd0 \u206ftwo", "Night one two"),
+        ("Boat\U000e0041\U000e0042", "Boat"),
+        (
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        ),
+        ("ไทย\u200bคำ", "ไทย\u200bคำ"),
+        ("\u200b \u2060\u200d", ""),
+        ("\u3164\u2800\u00ad\u200e", ""),
         ("", ""),
     ],
 )
@@ -78,6 +98,7 @@ def test_a_tree_is_clean_to_its_leaves():
         ("ab🇳🇴🇸🇪", 4, "ab🇳🇴"),
         ("ab🇳🇴🇸🇪", 5, "ab🇳🇴"),
         ("กำ", 1, "กำ"[:1]),
+        ("xกำ", 2, "x"),
         ("a" + "\u0301" * 9, 4, "a" + "\u0301" * 3),
     ],
 )  # fmt: skip
@@ -262,6 +283,39 @@ def test_no_address_stores_or_stumbles_over_text_that_acts(things, asker, person
             client.force_login(things["cast"].alice)
     assert wrong == []
     assert list(stored_text()) == []
+
+
+BLANK = [
+    ("clips/{clip}/comments/", {"text": ..., "at": "0"}),
+    ("clips/{clip}/tags/", {"tag": ...}),
+    ("chains/{chain}/title/", {"title": ...}),
+    ("p/{p}/collections/", {"title": ...}),
+    ("p/{p}/views/", {"name": ..., "query": "rating=5"}),
+    ("p/{p}/library/prompts/", {"text": ...}),
+    ("projects/", {"name": ...}),
+    ("account/", {"name": ...}),
+    ("p/{p}/settings/", {"name": ...}),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("blank", ["\u200b", "\u2060\u200d\ufeff", "\u3164", "\u2800 \u3000"])
+def test_nothing_is_called_what_nobody_sees(things, client, blank):  # noqa: F811
+    client.force_login(things["cast"].alice)
+    codes = {"clip": things["clip"], "p": things["code"]["p"], "chain": things["code"]["chains"]}
+    before = names_kept()
+    for place, sent in BLANK:
+        body = {name: blank if value is ... else value for name, value in sent.items()}
+        assert client.post(f"/{place.format(**codes)}", body).status_code < 500
+        assert names_kept() == before, place
+
+
+def names_kept():
+    kept = (
+        (Chain, "title"), (Collection, "title"), (Comment, "text"), (FavouritePrompt, "text"),
+        (Project, "name"), (SavedView, "name"), (Tag, "name"), (User, "name"),
+    )  # fmt: skip
+    return [sorted(model.objects.values_list(name, flat=True)) for model, name in kept]
 
 
 MEMBERS = [

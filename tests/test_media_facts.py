@@ -53,6 +53,15 @@ KINDS = {
         {"codec": "libvpx-vp9", "kind": "webm", "sound": "libopus"},
         {"duration": Fraction(1, 2), "steady": True, "rate": Fraction(24), "has_audio": True},
     ),
+    "three frames in six seconds": (
+        {"times": [Fraction(0), Fraction(4), Fraction(6)]},
+        {"duration": 6 + Fraction(1, 24), "rate": Fraction(24), "steady": False},
+    ),
+    "uneven at about the rate of video": (
+        {"times": [Fraction(index * 1000 + index * index % 7 * 60, 29_950) for index in range(60)]},
+        {"rate": Fraction(30000, 1001), "steady": False, "frames": 60},
+    ),
+    "a frame a second": ({"rate": 1, "count": 3}, {"rate": Fraction(1), "steady": True}),
     "one frame": ({"count": 1}, {"duration": Fraction(1, 24), "frames": 1, "steady": True}),
     "no length in front": (
         {"options": {"movflags": "frag_keyframe+empty_moov"}},

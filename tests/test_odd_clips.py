@@ -57,7 +57,7 @@ def test_a_turned_clip_is_upright_everywhere(turn, tmp_path):
     size = (64, 96) if matrix[1] else (96, 64)
     make_poster(clip, tmp_path / "poster")
     make_strip(clip, tmp_path / "strip")
-    make_preview(clip, tmp_path / "preview")
+    make_preview(clip, tmp_path / "preview", facts=probe_video(clip))
     plain = write_odd(tmp_path / "plain.mp4", draw=lambda at: corners(at, *size))
     stitch_clips([Source(plain), Source(clip)], tmp_path / "film.mp4")
     with Image.open(tmp_path / "strip") as strip:
@@ -98,6 +98,20 @@ def test_wide_pixels_are_made_square(aspect, tmp_path):
     assert (copied.copied, probe_video(tmp_path / "copied.mp4").width) == (True, size[0])
 
 
+def test_clips_alike_are_copied_though_they_are_shown_an_odd_number_of_pixels_wide(tmp_path):
+    clip = write_odd(tmp_path / "clip.mp4", aspect=Fraction(97, 96))
+    report = stitch_clips([Source(clip), Source(clip)], tmp_path / "film.mp4")
+    assert (report.copied, report.width, report.height) == (True, 97, 64)
+
+
+def test_the_strip_of_a_very_tall_clip_is_narrow(tmp_path):
+    clip = write_odd(tmp_path / "tall.mp4", draw=lambda at: corners(at, 16, 1200))
+    make_strip(clip, tmp_path / "strip")
+    with Image.open(tmp_path / "strip") as strip:
+        assert strip.size == (6 * 17, 1280)
+        assert quarters(strip.convert("RGB").crop((17, 0, 34, 1280))) == "rgbw"
+
+
 def test_a_turned_clip_halts_where_an_upright_one_ended(tmp_path):
     def moving(turned):
         def draw(at):
@@ -134,6 +148,21 @@ def test_held_frames_keep_their_length_in_films(fade, kind, tmp_path):
         assert float(film.sound.ends) == pytest.approx(whole - fade, abs=0.1)
 
 
+@pytest.mark.parametrize("kind", ["mp4", "webm"])
+def test_a_held_frame_is_held_in_the_preview(kind, tmp_path):
+    """Also where so few frames come that their average is no rate to play at."""
+    coded = {"codec": "libvpx-vp9"} if kind == "webm" else {}
+    times = [Fraction(0), Fraction(4), Fraction(6)]
+    levels = [40, 120, 200]
+    held = write_odd(
+        tmp_path / "held", times=times, kind=kind, draw=lambda at: grey(levels[at]), **coded
+    )
+    make_preview(held, tmp_path / "preview", facts=probe_video(held))
+    for ms, level in ((500, 40), (3900, 40), (4100, 120), (5900, 120), (6030, 200)):
+        shown = np.asarray(frame_at(tmp_path / "preview", ms)).mean()
+        assert shown == pytest.approx(level, abs=3), ms
+
+
 def test_copied_clips_with_held_frames_follow_each_other_without_a_gap(tmp_path):
     """Frames stored in another order than shown: none of them says how long the hold is."""
     times = [Fraction(at, 24) + (2 if at >= 19 else 0) for at in range(30)]
@@ -143,6 +172,29 @@ def test_copied_clips_with_held_frames_follow_each_other_without_a_gap(tmp_path)
     film = frame_times(tmp_path / "film.mp4")
     shown = sorted(tick * film.time_base for tick in film.ticks)
     assert shown == times + [Fraction(13, 4) + at for at in times]
+
+
+@pytest.mark.parametrize("bframes", [0, 3])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_films_of_matroska_clips_have_every_frame(codec, bframes, tmp_path):
+    clip = write_odd(
+        tmp_path / "clip.mkv", kind="matroska", codec=codec, bframes=bframes, draw=grey_of, count=24
+    )
+    report = stitch_clips([Source(clip), Source(clip)], tmp_path / "film.mp4")
+    assert report.copied == (not bframes)
+    film = probe_video(tmp_path / "film.mp4")
+    assert (film.frames, film.duration) == (48, 2)
+    for ms in (20, 480, 1020):
+        shown = np.asarray(frame_at(tmp_path / "film.mp4", ms)).mean()
+        assert shown == pytest.approx(np.asarray(frame_at(clip, ms % 1000)).mean(), abs=1)
+
+
+def test_a_copied_film_is_said_to_last_to_the_end_of_its_last_hold(tmp_path):
+    times = [Fraction(at, 24) + (2 if at >= 28 else 0) for at in range(30)]
+    held = write_odd(tmp_path / "held.mp4", times=times, bframes=3, draw=grey_of)
+    report = stitch_clips([Source(held), Source(held)], tmp_path / "film.mp4")
+    assert (report.copied, report.duration_ms) == (True, 6500)
+    assert probe_video(tmp_path / "film.mp4").duration_ms == 6500
 
 
 def test_a_frame_held_at_the_end_is_not_lost(tmp_path):
@@ -200,7 +252,7 @@ def test_high_dynamic_range_is_brought_to_the_screen(transfer, signal, least, mo
     plain = write_odd(tmp_path / "plain.mp4")
     make_poster(clip, tmp_path / "poster")
     make_strip(clip, tmp_path / "strip")
-    make_preview(clip, tmp_path / "preview")
+    make_preview(clip, tmp_path / "preview", facts=probe_video(clip))
     report = stitch_clips([Source(plain), Source(clip)], tmp_path / "film.mp4")
     assert "segment 2 is HDR" in report.why or "HEVC" in report.why
     levels = [

@@ -264,7 +264,7 @@ def test_the_strip_shows_six_moments_in_order(clip, tmp_path):
 
 def test_the_preview_is_small_silent_and_as_long(clip, tmp_path):
     with_sound = add_audio_and_container(clip, tmp_path / "a.mp4", "mp4")
-    make_preview(with_sound, tmp_path / "p.mp4")
+    make_preview(with_sound, tmp_path / "p.mp4", facts=probe_video(with_sound))
     info = probe_video(tmp_path / "p.mp4")
     assert (info.width, info.height, info.frames) == (WIDTH, HEIGHT, 48)
     assert (info.duration_ms, info.has_audio) == (2000, False)
@@ -275,7 +275,7 @@ def test_the_preview_of_a_large_fast_clip_is_480_wide_and_30_fps(tmp_path):
     with VideoWriter(tmp_path / "f.mp4", width=1280, height=720, fps=60, preset="ultrafast") as out:
         for index in range(30):
             out.write(Image.new("RGB", (1280, 720), (index * 8, 0, 0)))
-    make_preview(tmp_path / "f.mp4", tmp_path / "p.mp4")
+    make_preview(tmp_path / "f.mp4", tmp_path / "p.mp4", facts=probe_video(tmp_path / "f.mp4"))
     info = probe_video(tmp_path / "p.mp4")
     assert (info.width, info.height, info.fps, info.duration_ms) == (480, 270, 30.0, 500)
 
@@ -356,11 +356,11 @@ def test_a_missing_file_is_an_ordinary_error(tmp_path):
         probe_video(tmp_path / "none.mp4")
 
 
-def test_a_failure_leaves_neither_result_nor_temporary_file(tmp_path):
+def test_a_failure_leaves_neither_result_nor_temporary_file(clip, tmp_path):
     (tmp_path / "x.mp4").write_bytes(b"not a video")
     for make in (make_poster, make_strip, make_preview):
         with pytest.raises(VideoUnreadable):
-            make(tmp_path / "x.mp4", tmp_path / "out")
+            make(tmp_path / "x.mp4", tmp_path / "out", facts=probe_video(clip))
     assert [path.name for path in tmp_path.iterdir()] == ["x.mp4"]
 
 

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST
 
 from studio.amounts import money
 from studio.http import StudioRequest
-from studio.models import ProviderAccount, User
+from studio.models import Generation, ProviderAccount, User
 from studio.services.accounts import provider_label
 from studio.templatetags.studio_tags import ago
 from studio.views.clips.media import serve_file
@@ -379,6 +379,8 @@ def file_view(
         file: FieldFile = getattr(obj, field)
         if not file:
             raise Http404("No such file.")
+        if isinstance(obj, Generation) and field == "clip":
+            content_type = obj.content_type
         etag = f"{getattr(obj, 'sha256', '')[:16]}-{field}"
         return serve_file(cast(StudioRequest, request), file, content_type=content_type, etag=etag)
 

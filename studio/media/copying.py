@@ -39,11 +39,12 @@ class Piece:
 
 def copy_pieces(
     pieces: Sequence[Piece], out: Path, *, on_packet: Callable[[int, int], None]
-) -> None:
+) -> Fraction:
     """Write the packets of these clips one after the other to an MP4 at `out`.
 
     The pieces must have equal fingerprints. `on_packet` gets the piece's index and the packets
-    done so far now and then; what it raises ends the work. Raises CannotCopy.
+    done so far now and then; what it raises ends the work. Returns how many seconds the film lasts.
+    Raises CannotCopy.
     """
     options = {"movflags": "+faststart"}
     if room := _room_for_index(pieces):
@@ -53,6 +54,7 @@ def copy_pieces(
         for index, piece in enumerate(pieces):
             with opened_video(piece.facts.path, options=UNDECODED) as (container, stream):
                 copier.copy(index, container, stream, piece)
+    return copier.lasts
 
 
 class _Copier:
@@ -65,6 +67,7 @@ class _Copier:
         self._video: VideoStream | None = None
         self._audio: AudioStream | None = None
         self._at = 0  # where the next clip's picture begins, in video ticks
+        self.lasts = Fraction(0)  # seconds
         self._last_dts: int | None = None
         self._heard_until: int | None = None  # audio ticks
 
@@ -84,8 +87,10 @@ class _Copier:
             length = round(piece.facts.media.duration / stream.time_base)
         spoken = _SoundWindow(stream, sound, start, self._at, length)
         for packet in container.demux([stream, *([sound] if sound else [])]):
-            if not packet.size or packet.pts is None or packet.dts is None:
+            if not packet.size or packet.pts is None:
                 continue
+            if packet.dts is None:  # Matroska says only when a packet is presented
+                packet.dts = packet.pts
             if packet.stream is stream:
                 begins = packet.pts - start
                 if piece.ends_at is not None and begins >= length:
@@ -99,6 +104,7 @@ class _Copier:
             if self._done % _TELL_EVERY == 0:
                 self._tell(index, self._done)
         self._at += length
+        self.lasts = self._at * stream.time_base
 
     def _put_picture(self, packet: Packet[Any], shift: int) -> None:
         assert packet.pts is not None and packet.dts is not None
@@ -110,7 +116,7 @@ class _Copier:
             raise CannotCopy("the clips order their frames differently")
         self._last_dts = packet.dts
         packet.stream = self._video
-        self._output.mux_one(packet)
+        self._put(packet)
 
     def _put_sound(self, packet: Packet[Any], spoken: _SoundWindow) -> None:
         assert packet.pts is not None and packet.dts is not None
@@ -123,7 +129,13 @@ class _Copier:
         self._heard_until = begins + (packet.duration or 0)
         packet.pts = packet.dts = begins
         packet.stream = self._audio
-        self._output.mux_one(packet)
+        self._put(packet)
+
+    def _put(self, packet: Packet[Any]) -> None:
+        try:
+            self._output.mux_one(packet)
+        except av.ArgumentError as error:
+            raise CannotCopy("a clip's packets do not fit into an MP4 as they are") from error
 
 
 class _SoundWindow:

@@ -18,6 +18,13 @@ class Colours(NamedTuple):
 
 BT709 = Colours(1, 1, 1, 1)
 PQ, HLG = 16, 18  # transfers of high dynamic range
+# What holds the streams, by the ending of its files, and what HTTP calls it.
+CONTENT_TYPES = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class MediaFacts:
     sound: SoundFacts | None
     timecode: str  # embedded, of the first frame: "01:00:00:00", ";" before frames for drop frame
     colours: Colours
+    container: str  # a key of CONTENT_TYPES
     codec: str  # FFmpeg's name, e.g. "h264"
     tag: str  # the container's, e.g. "hvc1"; empty where it has none
     pix_fmt: str  # e.g. "yuv420p"

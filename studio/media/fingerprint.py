@@ -14,9 +14,12 @@ from av.video.stream import VideoStream
 
 from studio.media.facts import MediaFacts
 from studio.media.probing import probe_video
+from studio.media.sound_layout import layout_of
 from studio.media.video import opened_video, sound_of
 
-COPIED_CODECS = frozenset({"h264", "hevc"})  # what an MP4 holds and players expect there
+# What an MP4 holds and players expect there.
+COPIED_CODECS = frozenset({"h264", "hevc"})
+COPIED_SOUND = frozenset({"aac", "mp3"})
 # Opens a file without decoding a frame of it, 20 times as fast. Its pixel format stays unknown.
 UNDECODED = {"skip_frame": "all", "probesize": "32"}
 SOUND_GAP_S = Fraction(1, 10)  # longer silence inside a copied track puts players out of step
@@ -87,6 +90,8 @@ def why_not_copied(clips: Sequence[ClipFacts]) -> str:
     first = clips[0]
     if first.media.codec not in COPIED_CODECS:
         return f"the clips are {first.media.codec.upper()}, not H.264"
+    if first.media.sound and first.media.sound.codec not in COPIED_SOUND:
+        return f"the sound of the clips is {first.media.sound.codec.upper()}, not AAC"
     for number, clip in enumerate(clips[1:], 2):
         if reason := _difference(first, clip):
             return f"segment {number} {reason}"
@@ -126,7 +131,7 @@ def _sound_shape(stream: AudioStream | None) -> tuple[object, ...] | None:
     return (
         context.name,
         context.sample_rate,
-        context.layout.name,
+        layout_of(context).name,
         stream.time_base,
         context.extradata or b"",
     )

@@ -6,6 +6,7 @@ or down to a whole millisecond, means that frame. `static/studio/js/frames.js` c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil, floor
@@ -71,6 +72,20 @@ def timecode_frames(timecode: str, rate: Fraction) -> int:
         return int(RationalTime.from_timecode(timecode, float(timecode_rate(rate))).value)
     except ValueError:
         return 0
+
+
+def timecode_at(timecode: str, rate: Fraction, other: Fraction) -> str:
+    """Return the timecode of the same moment for frames of another rate.
+
+    Hours, minutes and seconds stay, as programs show them for a source in a sequence of another rate.
+    """
+    parts = re.fullmatch(r"(.+)([:;.])(\d+)", timecode)
+    if parts is None:
+        return timecode
+    seconds, mark, frames = parts.groups()
+    counted = int(frames) * round(other) // round(timecode_rate(rate))
+    mark = ";" if mark == ";" and can_drop(other) else ":"
+    return f"{seconds}{mark}{counted:02d}"
 
 
 def as_timecode(frame: int, rate: Fraction, *, drop: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from studio.media.display import Projection
-from studio.media.video import opened_video, sound_of
+from studio.media.sound_layout import layout_of
+from studio.media.video import at_steady_rate, opened_video, sound_of
 
 SOUND_RATE = 48_000  # samples a second
 SOUND_LAYOUT = "stereo"
@@ -51,29 +52,9 @@ def pictures(
     """
     with opened_video(path) as (container, stream):
         fitter = _Fitter(look, stream)
-        for index, frame in enumerate(_steady(container.decode(stream), fps, count)):
+        for index, frame in enumerate(at_steady_rate(container.decode(stream), fps, count)):
             if index >= skip:
                 yield fitter.fit(frame)
-
-
-def _steady(frames: Iterator[av.VideoFrame], fps: Fraction, count: int) -> Iterator[av.VideoFrame]:
-    """Repeat or drop frames so that exactly `count` come, `fps` a second."""
-    written = 0
-    first: Fraction | None = None
-    shown: av.VideoFrame | None = None
-    for frame in frames:
-        if written >= count:
-            return
-        at = Fraction(frame.pts or 0) * Fraction(frame.time_base or 1)
-        first = at if first is None else first
-        due = int((at - first) * fps + Fraction(1, 2))
-        while shown is not None and written < min(due, count):
-            yield shown
-            written += 1
-        shown = frame
-    while shown is not None and written < count:
-        yield shown
-        written += 1
 
 
 class _Fitter:
@@ -167,6 +148,8 @@ def _samples(path: Path) -> Generator[Samples]:
         begins = Fraction(stream.start_time or 0) * Fraction(stream.time_base or 1)
         late: int | None = None  # samples from the first picture to the first sound
         for frame in chain(container.decode(sound), [None]):
+            if frame is not None:
+                layout_of(frame)
             if late is None and frame is not None:
                 at = Fraction(frame.pts or 0) * Fraction(frame.time_base or 1)
                 late = round((at - begins) * SOUND_RATE)

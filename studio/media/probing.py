@@ -15,20 +15,19 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from studio.media import bare_matroska
 from studio.media.display import Display
 from studio.media.facts import Colours, MediaFacts, SoundFacts
+from studio.media.frames import TIMECODE_RATES, USUAL_RATE
+from studio.media.sound_layout import layout_of
 from studio.media.video import CUT_SHORT, VideoUnreadable, opened_video, shown_at, sound_of
 
 MATROSKA_SLACK_S = 0.25  # its packets may not say how long the last frame lasts
 MAX_RATE = 240  # frames a second; what is above it is a clock, not a rate
+LEAST_RATE = 12  # of frames that are held: what is below it says how long, not how often
 _UNSAID = ((0,), (2,), (0, 2), (0, 2))  # codes of ITU-T H.273 that say nothing
 _NO_FRAMES = "The video has no frames."
 _TIMECODE = re.compile(r"\d{2,}:[0-5]\d:[0-5]\d[:;.]\d{2,}")
-# Rates that cameras and programs use; a file's clock may say them a little off.
-_USUAL_RATES = tuple(
-    Fraction(n, d)
-    for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1))
-)  # fmt: skip
 
 
 def probe_video(path: Path) -> MediaFacts:
@@ -70,6 +69,7 @@ def probe_video(path: Path) -> MediaFacts:
             sound=_sound_facts(heard, sound, picture.begin) if heard and sound.begun else None,
             timecode=_timecode_of(container),
             colours=colours_of(frame, stream),
+            container=_container_of(path),
             codec=context.codec.canonical_name,
             tag=context.codec_tag.strip("\0 "),
             pix_fmt=frame.format.name,
@@ -107,6 +107,17 @@ def _check_boxes(path: Path, size: int) -> None:
             if kind in {b"moov", b"mdat", b"moof"} and offset > size:
                 raise VideoUnreadable(CUT_SHORT)
             file.seek(offset)
+
+
+def _container_of(path: Path) -> str:
+    """Return what its first bytes say; QuickTime did not always say anything."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(bare_matroska.MAGIC):
+        return "webm" if b"webm" in head else "mkv"
+    if head[4:8] in (b"moov", b"mdat", b"wide") or head[4:12] == b"ftypqt  ":
+        return "mov"
+    return "mp4"
 
 
 # ---- Times ---------------------------------------------------------------------------------------
@@ -184,12 +195,15 @@ def _rate_of(stream: VideoStream, picture: _Times) -> tuple[Fraction, bool]:
     even = all(abs(gap - 1 / rate) <= slack for gap in gaps)
     # Small errors in one direction would add up over a long clip.
     drift = abs((picture.end - picture.begin) - count / rate)
-    return rate, even and drift <= slack
+    if even and drift <= slack:
+        return rate, True
+    return (_usual(rate, Fraction(1, 50)) if rate >= LEAST_RATE else USUAL_RATE), False
 
 
-def _usual(rate: Fraction) -> Fraction:
-    nearest = min(_USUAL_RATES, key=lambda usual: abs(usual - rate))
-    return nearest if abs(nearest - rate) <= nearest / 5000 else rate.limit_denominator(100_000)
+def _usual(rate: Fraction, off: Fraction = Fraction(1, 5000)) -> Fraction:
+    """Return the rate of cameras and programs that this is, up to what a file's clock may be off."""
+    nearest = min(TIMECODE_RATES, key=lambda usual: abs(usual - rate))
+    return nearest if abs(nearest - rate) <= nearest * off else rate.limit_denominator(100_000)
 
 
 # ---- Sound and timecode ----------------------------------------------------------------------------
@@ -197,10 +211,11 @@ def _usual(rate: Fraction) -> Fraction:
 
 def _sound_facts(heard: AudioStream, times: _Times, picture_begins: Fraction) -> SoundFacts:
     context = heard.codec_context
+    layout = layout_of(context)
     return SoundFacts(
         codec=context.codec.canonical_name,
-        channels=context.layout.nb_channels,
-        layout=context.layout.name,
+        channels=layout.nb_channels,
+        layout=layout.name,
         rate=context.sample_rate,
         starts=times.begin - picture_begins,
         duration=times.end - times.begin,

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
-import av
 from av.video.reformatter import Colorspace
 
 from studio.media.atomic import replacing
@@ -182,7 +181,7 @@ class _Plan:
             return f"Encoded anew: the clips fade into one another for {self._fade_s:g} s."
         if reason := why_not_copied(self._facts):
             return f"Encoded anew: {reason}."
-        if self._size != first.size:
+        if self._size != _even(first.size, None):
             return f"Encoded anew at {self._size[0]} × {self._size[1]} pixels."
         if self._fps != first.media.rate:
             return f"Encoded anew at {float(self._fps):g} frames a second."
@@ -214,12 +213,11 @@ class _Plan:
             Piece(facts, self._end_ticks(index, repeats)) for index, facts in enumerate(self._facts)
         ]
         packets = sum(f.frames + f.sound_packets for f in self._facts)
-        copy_pieces(
+        lasts = copy_pieces(
             pieces, out, on_packet=lambda i, done: teller.tell(i, done / max(packets, done))
         )
-        return self._report(
-            out, "Copied without encoding: all segments agree.", repeats, copied=True
-        )
+        why = "Copied without encoding: all segments agree."
+        return self._report(out, why, repeats, self._facts[0].size, lasts, copied=True)
 
     def encode(self, repeats: set[int], out: Path, why: str, teller: _Teller) -> StitchReport:
         cuts = []
@@ -243,7 +241,7 @@ class _Plan:
             sound=any(media.sound for media in self._media),
             on_frame=lambda i, done: teller.tell(i, done / frames),
         )
-        return self._report(out, why, repeats, copied=False, frames=frames)
+        return self._report(out, why, repeats, self._size, frames / self._fps, copied=False)
 
     def _matrix(self) -> Colorspace | None:
         """Return what colours become; None where the film's may be those all clips have."""
@@ -276,23 +274,23 @@ class _Plan:
                 )
 
     def _report(
-        self, out: Path, why: str, repeats: set[int], *, copied: bool, frames: int = 0
+        self,
+        out: Path,
+        why: str,
+        repeats: set[int],
+        size: tuple[int, int],
+        lasts: Fraction,
+        *,
+        copied: bool,
     ) -> StitchReport:
-        if copied:
-            # Not with the reader of clips: the film may lawfully be anything a clip may not.
-            with av.open(str(out)) as container:
-                video = container.streams.video[0]
-                duration_s = (video.duration or 0) * Fraction(video.time_base or 1)
-        else:
-            duration_s = frames / self._fps
         return StitchReport(
             copied=copied,
             why=why,
             dropped=len(repeats),
-            width=self._size[0],
-            height=self._size[1],
+            width=size[0],
+            height=size[1],
             fps=round(float(self._fps), 3),
-            duration_ms=round(duration_s * 1000),
+            duration_ms=round(lasts * 1000),
             size_bytes=out.stat().st_size,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import math
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -47,6 +46,7 @@ PREVIEW_SIDE = 480
 PREVIEW_MAX_FPS = 30
 STRIP_FRAMES = 6
 STRIP_FRAME_WIDTH = 320
+STRIP_MAX_HEIGHT = 1280  # of very tall clips, which are narrower then
 
 CUT_SHORT = "The video file is cut short: its end is missing."
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
@@ -94,7 +94,7 @@ def make_poster(
 
 
 def make_strip(path: Path, out: Path, *, facts: MediaFacts | None = None) -> None:
-    """Write STRIP_FRAMES frames side by side as one WebP, each STRIP_FRAME_WIDTH wide.
+    """Write STRIP_FRAMES frames side by side as one WebP, each at most STRIP_FRAME_WIDTH wide.
 
     The frames sit in the middle of equal parts of the clip, the first part on the left.
     """
@@ -105,31 +105,33 @@ def make_strip(path: Path, out: Path, *, facts: MediaFacts | None = None) -> Non
             ms = duration_ms * (2 * index + 1) // (2 * STRIP_FRAMES)
             frame = shown_at(container, stream, ms)
             shown = projection.display(frame)
-            height = max(1, round(STRIP_FRAME_WIDTH * shown.height / shown.width))
-            pictures.append(projection.picture(frame, (STRIP_FRAME_WIDTH, height)))
-    strip = Image.new("RGB", (STRIP_FRAME_WIDTH * STRIP_FRAMES, pictures[0].height))
+            scale = min(STRIP_FRAME_WIDTH / shown.width, STRIP_MAX_HEIGHT / shown.height)
+            size = max(1, round(shown.width * scale)), max(1, round(shown.height * scale))
+            pictures.append(projection.picture(frame, size))
+    width, height = pictures[0].size
+    strip = Image.new("RGB", (width * STRIP_FRAMES, height))
     for index, picture in enumerate(pictures):
-        strip.paste(picture, (index * STRIP_FRAME_WIDTH, 0))
+        strip.paste(picture, (index * width, 0))
     with replacing(out) as temporary:
         strip.save(temporary, "WEBP", quality=75, method=4)
 
 
-def make_preview(path: Path, out: Path, *, facts: MediaFacts | None = None) -> None:
+def make_preview(path: Path, out: Path, *, facts: MediaFacts) -> None:
     """Write a small silent MP4 for playing under the pointer, PREVIEW_SIDE on the long side."""
     with opened_video(path) as (container, stream):
         projection = Projection(stream)
         shown = projection.display(shown_at(container, stream, 0))
         size = _fit(shown.width, shown.height, PREVIEW_SIDE, even=True)
-        rate = min(stream.average_rate or Fraction(24), Fraction(PREVIEW_MAX_FPS))
+        rate = min(facts.rate, Fraction(PREVIEW_MAX_FPS))
         with (
             replacing(out) as temporary,
             VideoWriter(
                 temporary, width=size[0], height=size[1], fps=rate, crf=28, gop=12
             ) as writer,
         ):
-            count = round(facts.duration * rate) if facts else 0
+            count = max(1, round(facts.duration * rate))
             frames = _decoded_from(container, stream, None)
-            for frame in _at_steady_rate(frames, stream, rate, count):
+            for frame in at_steady_rate(frames, rate, count):
                 writer.write(projection.frame(frame, size, Colorspace.ITU709))
 
 
@@ -199,23 +201,28 @@ def shown_at(container: InputContainer, stream: VideoStream, ms: int) -> av.Vide
     raise VideoUnreadable("The video has no frames.")
 
 
-def _at_steady_rate(
-    frames: Iterator[av.VideoFrame], stream: VideoStream, rate: Fraction, least: int
+def at_steady_rate(
+    frames: Iterator[av.VideoFrame], rate: Fraction, count: int
 ) -> Iterator[av.VideoFrame]:
-    """Repeat or drop frames so that they come `rate` times a second, the last one until `least`."""
-    assert stream.time_base is not None
+    """Repeat or drop frames so that exactly `count` come, `rate` times a second.
+
+    Each stays until the next one appears.
+    """
     written = 0
-    last: av.VideoFrame | None = None
-    first: int | None = None
+    first: Fraction | None = None
+    shown: av.VideoFrame | None = None
     for frame in frames:
-        pts = frame.pts or 0
-        first = pts if first is None else first
-        due = math.ceil((pts - first) * stream.time_base * rate - Fraction(1, 2)) + 1
-        for _ in range(written, due):
-            yield frame
-        written, last = max(written, due), frame
-    if last is not None:
-        yield from itertools.repeat(last, max(0, least - written))
+        if written >= count:
+            return
+        at = Fraction(frame.pts or 0) * Fraction(frame.time_base or 1)
+        first = at if first is None else first
+        due = min(int((at - first) * rate + Fraction(1, 2)), count)
+        while shown is not None and written < due:
+            yield shown
+            written += 1
+        shown = frame
+    if shown is not None:
+        yield from itertools.repeat(shown, count - written)
 
 
 def _end_of(container: InputContainer, stream: VideoStream) -> int | None:

@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 from studio.amounts import Certainty, amount_text, certainty_of, least_certain
 from studio.file_names import file_stem
 from studio.incoming_text import cut
+from studio.media.facts import CONTENT_TYPES
 from studio.models.defaults import EMPTY_OBJECT
 
 
@@ -496,11 +497,21 @@ class Generation(models.Model):
         return f"/media/clips/{self.code}-strip.webp?v={self.sha256[:8]}" if self.strip else ""
 
     @property
+    def container(self) -> str:
+        """What the clip's file is, by its ending: a key of CONTENT_TYPES."""
+        container = (self.media_facts or {}).get("container")
+        return container if container in CONTENT_TYPES else "mp4"
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self.container]
+
+    @property
     def file_name(self) -> str:
         """A sensible name for a download, such as nordlys-031-aurora-over-the-fjord-take-2.mp4."""
         project = file_stem(self.project.name, otherwise="", most=60)
         words = [project, f"{self.number:03d}", file_stem(self.title, otherwise="", most=80)]
-        return "-".join(filter(None, words)) + f"-take-{self.take}.mp4"
+        return "-".join(filter(None, words)) + f"-take-{self.take}.{self.container}"
 
 
 def title_from(prompt: str) -> str:

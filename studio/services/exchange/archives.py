@@ -245,7 +245,8 @@ def clip_name(clip: Generation) -> str:
 
     In ASCII: programs that pack an archive again still write other letters in codes of their own.
     """
-    return f"clips/{clip.number:04d}-{slugify(clip.title)[:50] or 'clip'}-take-{clip.take}.mp4"
+    title = slugify(clip.title)[:50] or "clip"
+    return f"clips/{clip.number:04d}-{title}-take-{clip.take}.{clip.container}"
 
 
 def still_name(still: Keyframe) -> str:

@@ -14,6 +14,7 @@ from studio.media.frames import (
     can_drop,
     exact_rate,
     frame_number,
+    timecode_at,
     timecode_frames,
     timecode_rate,
     whole_frames,
@@ -44,7 +45,8 @@ class Shot:
     @property
     def media(self) -> str:
         """The clip's place in the archive, relative to the timeline files."""
-        return f"media/{self.number:03d}-{file_stem(self.clip.title, otherwise='clip')}.mp4"
+        title = file_stem(self.clip.title, otherwise="clip")
+        return f"media/{self.number:03d}-{title}.{self.clip.container}"
 
     @property
     def media_url(self) -> str:
@@ -85,7 +87,13 @@ class Shot:
 
     def start_at(self, rate: Fraction) -> int:
         """Return the frame of another rate that its file's timecode begins at."""
-        return self.start if rate == self.rate else timecode_frames(self.timecode, rate)
+        if rate == self.rate:
+            return self.start
+        return timecode_frames(timecode_at(self.timecode, self.rate, rate), rate)
+
+    def drops_frames_at(self, rate: Fraction, *, drop: bool) -> bool:
+        """Whether its own timecode is counted as drop-frame at a rate; `drop` where it has none."""
+        return drop if not self.timecode else ";" in self.timecode and can_drop(rate)
 
     def frame_of(self, comment: Comment, rate: Fraction | None = None) -> int:
         """Return the frame of a rate (None: its own) a comment stands at, from the shot's first."""

@@ -23,8 +23,10 @@ def write_edl(chain: Chain, shots: list[Shot]) -> str:
     at = 0
     for shot in shots:
         start, length = shot.start_at(rate), shot.frames_at(rate)
-        places = (start, start + length, at, at + length)
-        times = " ".join(as_timecode(frame, rate, drop=drop) for frame in places)
+        drops = shot.drops_frames_at(rate, drop=drop)
+        source = [as_timecode(frame, rate, drop=drops) for frame in (start, start + length)]
+        record = [as_timecode(frame, rate, drop=drop) for frame in (at, at + length)]
+        times = " ".join(source + record)
         lines.append(f"{shot.number:03d}  {shot.reel:8} {_channels(shot):5} C        {times}")
         lines.append(f"* FROM CLIP NAME:  {shot.name}")
         lines.append(f"* FROM CLIP: {shot.media}")

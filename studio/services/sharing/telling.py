@@ -14,7 +14,7 @@ def file_name(share: Share, clip: SharedClip) -> str:
     words = [file_stem(share.title, otherwise=""), f"{clip.number:02d}"]
     if clip.is_named:
         words.append(file_stem(clip.name, otherwise=""))
-    return "-".join(filter(None, words)) + ".mp4"
+    return f"{'-'.join(filter(None, words))}.{clip.generation.container}"
 
 
 def provenance_for(clip: SharedClip) -> Provenance:

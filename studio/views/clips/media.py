@@ -97,20 +97,22 @@ def clip_file(request: StudioRequest, code: UUID, kind: str, suffix: str) -> Htt
     etag = f"{generation.sha256[:16]}-{field}"
     if field == "clip" and "download" in request.GET:
         return download_clip(request, generation, etag=etag)
+    if field == "clip":
+        content_type = generation.content_type
     return serve_file(request, file, content_type=content_type, etag=etag)
 
 
 def download_clip(request: StudioRequest, generation: Generation, *, etag: str) -> HttpResponseBase:
     """Answer with a clip to be saved, saying in its own metadata how it was made."""
-    file, name = generation.clip, generation.file_name
+    file, name, kind = generation.clip, generation.file_name, generation.content_type
     if generation.project.embed_provenance:
         provenance = provenance_of(generation)
         tagged = serve_tagged(
-            request, file, provenance, content_type="video/mp4", etag=etag, filename=name
+            request, file, provenance, content_type=kind, etag=etag, filename=name
         )
         if tagged is not None:
             return tagged
-    return serve_file(request, file, content_type="video/mp4", etag=etag, filename=name)
+    return serve_file(request, file, content_type=kind, etag=etag, filename=name)
 
 
 def serve_tagged(

@@ -67,6 +67,8 @@ def _file(request: HttpRequest, token: str, code: UUID, kind: str, suffix: str) 
         if not share.may_download:
             raise NotOpened
         return _download(request, share, clip, token, etag)
+    if field == "clip":
+        content_type = clip.content_type
     return _played(request, getattr(clip, field), content_type, etag)
 
 
@@ -75,7 +77,7 @@ def _played(
 ) -> HttpResponseBase:
     """Answer as members are answered, without what the file says about itself."""
     body = _open(file)
-    bare = _bare(body, etag) if content_type == "video/mp4" else body
+    bare = _bare(body, etag) if content_type.startswith("video/") else body
     accel = _accel(file) if bare is body else None
     return ranged_file_response(
         request,
@@ -104,7 +106,7 @@ def _download(
     return ranged_file_response(
         request,
         copy,
-        content_type="video/mp4",
+        content_type=clip.content_type,
         size=tagged_size(copy),
         etag=f"{etag}-{tag}",
         filename=name,
