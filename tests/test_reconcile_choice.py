@@ -400,6 +400,18 @@ def test_a_list_without_it_proves_the_refusal(
     assert asked.count("fail_over") == passes, "what may go on is decided by its code"
 
 
+def test_a_list_read_with_another_key_proves_nothing(project, emulator, asked, listing, refused):
+    """The account behind it may be another one; the shot may stand in the first one's list."""
+    shot = unproven(project, emulator, refused)
+    account = ProviderAccount.objects.get(pk=shot.account_id)
+    account.set_key("the-key-of-another-account")
+    account.save()
+    look_after_all_looks(shot)
+    row = again(shot)
+    assert (row.state, row.charged) == (State.UNCERTAIN, Charged.PENDING)
+    assert asked.count("fail_over") == 0
+
+
 REWORDED: dict[str, Callable[[str], str]] = {
     "escaped": html.escape,
     "straight quotes": lambda text: text.replace("’", "'"),

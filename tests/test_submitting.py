@@ -198,6 +198,31 @@ def test_with_an_order_number_it_is_sent_again_and_bought_once(project, emulator
     assert [job.id for job in emulator.jobs()] == [row.provider_job_id]
 
 
+@pytest.mark.parametrize("change", ["key", "base URL"])
+def test_with_another_key_or_base_url_an_order_number_is_not_used_again(
+    project, emulator, asked, change
+):
+    """The account behind them may be another one, which does not know the order and would sell it anew."""
+    emulator.configure(script=[Scripted("dropped", kind="submit")], finish_after_s=60)
+    account = account_at(emulator, "apiframe")
+    shot = queue_shot(project, account)
+    submit_next(account.pk)
+    assert again(shot).raw_status == SENDING
+    with Emulator(finish_after_s=60) as other:
+        if change == "key":
+            account.set_key(account.reveal_key() + "-of-another-account")
+        else:
+            account.base_url = other.base_url("apiframe")
+        account.save()
+        make_due(shot)
+        submit_next(account.pk)
+        row = again(shot)
+        assert (row.state, row.attempts) == (State.UNCERTAIN, 1)
+        assert "key or base URL was changed" in row.waiting_text
+        assert other.jobs() == []
+    assert len(emulator.jobs()) == 1
+
+
 def test_a_resend_waits_longer_each_time_and_then_asks_a_person(project, emulator, asked):
     emulator.configure(rates={"dropped": 1.0})
     shot = queue_shot(project, account_at(emulator, "apiframe"))

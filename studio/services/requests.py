@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import signing
+from django.utils.crypto import salted_hmac
 
 from studio.lifecycle import SENDING
 from studio.media.video import first_frame, last_frame
-from studio.models import Generation, Keyframe
+from studio.models import Generation, Keyframe, ProviderAccount
 from studio.providers.base import End, ImageEnd, JobEnd, Provider, Refused, ShotRequest
 from studio.providers.catalog import ModelSpec
 from studio.providers.wishes import sent_prompt, written
@@ -101,6 +102,7 @@ def describe_sent(
         "start_ids": _other_ids(request.start, generation.start_generation),
         "end_ids": _other_ids(request.end, generation.end_generation),
         "base_url": generation.account.base_url,
+        "credentials": _credentials_mark(generation.account),
         "dialect": spec.dialect,
         "sent_at": at.isoformat(),
         **{
@@ -109,6 +111,22 @@ def describe_sent(
             if key in generation.sent_request
         },
     }
+
+
+def was_sent_elsewhere(generation: Generation) -> bool:
+    """Whether the account's key or base URL was changed since this shot was sent.
+
+    Behind the new ones may be another account, which knows neither the order number nor the job, so
+    that its list proves nothing. Rows of earlier versions cannot tell.
+    """
+    mark = generation.sent_request.get("credentials")
+    return mark is not None and mark != _credentials_mark(generation.account)
+
+
+def _credentials_mark(account: ProviderAccount) -> str:
+    """Return what tells one key and base URL from another, and neither of them."""
+    text = f"{account.base_url}\n{account.reveal_key()}"
+    return salted_hmac("studio.credentials", text, algorithm="sha256").hexdigest()[:32]
 
 
 def end_text(end: End) -> str:

@@ -33,6 +33,7 @@ from studio.queue import enqueue, wake_sweep
 from studio.services.doors import open_door
 from studio.services.errors import StudioError
 from studio.services.money.agreement import check_resend
+from studio.services.requests import was_sent_elsewhere
 from studio.services.work.candidates import clear_candidates, offer_candidates
 from studio.services.work.matching import (
     CLOCK_SLACK,
@@ -230,14 +231,15 @@ def _settle(matches: Matches, free: RecentJobs, due: set[int]) -> int:
 
 def _not_there(shot: SentShot, free: RecentJobs) -> None:
     """The list shows no job of this shot. That is a proof only with an answer that refused it,
-    from a list that is complete and has had the time to show what was made.
+    from a list that is complete, of the same account, and has had the time to show what was made.
     """
     row = shot.row
     silent = any(is_silent(job) and might_be(shot, job) for job in free)
     if silent and _age(row) < NO_ANSWER_MOST:
         return  # it may be one whose details did not come: the next look is set already
     refusal = row.sent_request.get("refusal")
-    if refusal is None or silent or not free.complete or _age(row) < LOOKS[-1]:
+    proven = free.complete and not silent and not was_sent_elsewhere(row)
+    if refusal is None or not proven or _age(row) < LOOKS[-1]:
         _look_again(row)
         return
     _not_bought(row, refusal["code"], refusal["text"])

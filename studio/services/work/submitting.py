@@ -39,7 +39,13 @@ from studio.services.doors import clear_trouble, make_door
 from studio.services.money.agreement import hold_dearer, hold_disallowed
 from studio.services.money.budgets import account_sent, month_name
 from studio.services.money.offers import pictures_reachable
-from studio.services.requests import Side, build_request, cut_end, describe_sent
+from studio.services.requests import (
+    Side,
+    build_request,
+    cut_end,
+    describe_sent,
+    was_sent_elsewhere,
+)
 from studio.services.work.failed_sends import not_sent, refused, uncertain, unproven
 from studio.services.work.line import next_in_line, sendable, sends_left
 from studio.services.work.outcomes import FIRST_POLL, TOTAL_DEADLINE, record_submitted
@@ -207,6 +213,12 @@ def _send(generation: Generation, spec: ModelSpec, token: str) -> str:
     except (ImproperlyConfigured, ValueError) as error:
         return not_sent(generation, spec, token, AuthFailed(str(error)))
     with closing(door) as provider:
+        if left_before and was_sent_elsewhere(generation):
+            changed = SubmitUncertain(
+                "The account’s key or base URL was changed since it was sent. The order number may be "
+                "unknown there."
+            )
+            return uncertain(generation, spec, token, changed, again=False)
         try:
             request = build_request(generation, provider, spec)
         except ProviderError as error:
