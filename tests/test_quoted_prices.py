@@ -6,6 +6,8 @@ import html
 import re
 import threading
 import uuid
+from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.db import connection, connections
@@ -15,6 +17,7 @@ from studio import lifecycle
 from studio.models import (
     Generation,
     LedgerEntry,
+    Membership,
     Price,
     Project,
     ProviderAccount,
@@ -25,7 +28,7 @@ from studio.models.generation import State
 from studio.services import drafts, shots
 from studio.services.accounts import ensure_accounts
 from studio.services.errors import StudioError
-from studio.services.money.agreement import PriceChanged, hold_if_dearer
+from studio.services.money.agreement import PriceChanged, accept_price_now, hold_if_dearer
 from studio.services.money.budgets import month_budget, studio_budget
 from studio.services.shots import NewShot, create_shots
 from studio.services.work import failover, reconcile, recovery, submitting
@@ -248,6 +251,37 @@ def test_a_queued_shot_that_costs_more_now_is_held_and_released_at_the_new_price
     assert (made.held, made.estimated_microusd, made.waiting_text) == (False, 2999 * CENT, "")
     assert month_budget(cast.project).spent == 2999 * CENT
     assert not hold_if_dearer(made.pk)
+
+
+@pytest.mark.parametrize("purse", ["project", "person", "account", "studio"])
+def test_a_shot_of_last_month_is_released_within_the_month_it_counts_in(
+    cast, emulator, asked, purse
+):
+    """What a new month has left does not pay for a shot that is booked in the old one."""
+    account = account_at(emulator, "luma")
+    now = timezone.now()
+    last_month = now.replace(day=1) - timedelta(days=1)
+    with patch("django.utils.timezone.now", return_value=last_month):
+        queue_shot(cast.project, account, by=cast.bob, estimated_microusd=20 * DOLLAR)
+        shot = queue_shot(
+            cast.project, account, by=cast.bob, estimated_microusd=24 * CENT, held=True
+        )
+    set_price(2999 * CENT)
+    limit = {"budget_microusd": 40 * DOLLAR}
+    if purse == "project":
+        Project.objects.filter(pk=cast.project.pk).update(**limit)
+    elif purse == "person":
+        Membership.objects.filter(project=cast.project, user=cast.bob).update(**limit)
+    else:
+        rows = ProviderAccount.objects.filter(pk=account.pk)
+        if purse == "studio":
+            StudioSettings.current().save()
+            rows = StudioSettings.objects.all()
+        rows.update(monthly_limit_microusd=40 * DOLLAR)
+    with pytest.raises(StudioError, match="This would go over"):
+        accept_price_now(shot, shown=2999 * CENT)
+    shot = again(shot)
+    assert (shot.held, shot.estimated_microusd) == (True, 24 * CENT)
 
 
 def test_a_hair_more_is_sent_and_one_that_may_have_left_is_not_judged_anew(cast, emulator, asked):

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from studio import lifecycle
 from studio.amounts import amount_text, money
+from studio.ledger import month_of
 from studio.lifecycle import SENDING
 from studio.models import Generation, Project
 from studio.models.generation import State
@@ -200,6 +201,7 @@ def check_limits(shot: Generation, *, project: Project, microusd: int) -> None:
         spec=get_spec(shot.provider, shot.model),
         microusd=microusd,
         held=shot.estimated_microusd or 0,
+        month=month_of(shot.created_at),
     )
     if limit is not None:
         raise StudioError(limit.sentence, field="offer")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -52,33 +52,34 @@ def month_start(at: datetime | None = None) -> datetime:
     return (at or timezone.now()).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-def month_budget(project: Project) -> Budget:
-    """Add up this month: what was charged, and what shots in flight hold."""
+def month_budget(project: Project, month: date | None = None) -> Budget:
+    """Add up a month, by default this one: what was charged, and what shots in flight hold."""
     rows = LedgerEntry.objects.filter(project=project)
-    return Budget(_this_month(rows), project.budget_microusd, month_name())
+    return _budget(rows, project.budget_microusd, month)
 
 
-def person_budget(membership: Membership) -> Budget:
-    """Add up this month of one person in one project."""
+def person_budget(membership: Membership, month: date | None = None) -> Budget:
+    """Add up a month of one person in one project."""
     rows = LedgerEntry.objects.filter(project=membership.project_id, user=membership.user_id)
-    return Budget(_this_month(rows), membership.budget_microusd, month_name())
+    return _budget(rows, membership.budget_microusd, month)
 
 
-def account_budget(account: ProviderAccount) -> Budget:
-    """Add up what this account was asked for this month, by all projects, the line included."""
+def account_budget(account: ProviderAccount, month: date | None = None) -> Budget:
+    """Add up what this account was asked for in a month, by all projects, the line included."""
     rows = LedgerEntry.objects.filter(account=account)
-    return Budget(_this_month(rows), account.monthly_limit_microusd, month_name())
+    return _budget(rows, account.monthly_limit_microusd, month)
 
 
-def studio_budget() -> Budget:
-    """Add up this month of the whole studio, by its one limit; no sum is asked without a limit."""
+def studio_budget(month: date | None = None) -> Budget:
+    """Add up a month of the whole studio, by its one limit; no sum is asked without a limit."""
     limit = StudioSettings.current().monthly_limit_microusd
-    return Budget(0 if limit is None else studio_spent(), limit, month_name())
+    rows = LedgerEntry.objects.all() if limit is not None else LedgerEntry.objects.none()
+    return _budget(rows, limit, month)
 
 
 def studio_spent() -> int:
     """Add up what all projects have spent and hold this month, in micro-USD."""
-    return _this_month(LedgerEntry.objects.all())
+    return _budget(LedgerEntry.objects.all(), None, None).spent
 
 
 def account_sent(account: ProviderAccount) -> Budget:
@@ -92,9 +93,10 @@ def account_sent(account: ProviderAccount) -> Budget:
     return Budget(spent, account.monthly_limit_microusd, month_name())
 
 
-def _this_month(rows: QuerySet[LedgerEntry]) -> int:
-    found = rows.filter(month=month_of(timezone.now())).aggregate(total=Sum("microusd"))
-    return found["total"] or 0
+def _budget(rows: QuerySet[LedgerEntry], limit: int | None, month: date | None) -> Budget:
+    month = month or month_of(timezone.now())
+    total = rows.filter(month=month).aggregate(total=Sum("microusd"))["total"]
+    return Budget(total or 0, limit, f"{month:%B}")
 
 
 def month_name() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from studio.amounts import Certainty, amount_text, money
 from studio.models import Membership, Project, ProviderAccount, StudioSettings, User
@@ -34,10 +35,12 @@ def limit_on(
     microusd: int,
     held: int = 0,
     certainty: Certainty = Certainty.EXACT,
+    month: date | None = None,
 ) -> Limit | None:
     """Return the first limit that a shot of this cost (all takes, micro-USD) meets.
 
-    `held` is what the sums hold for this very shot already. Exact inside the transaction that
+    `held` is what the sums hold for this very shot already, in the `month` it counts in (by default
+    this one). Exact inside the transaction that
     queues it, while the project's row is locked and, with `lock_studio`, the studio's: every shot
     waits for that lock, so two tabs cannot both spend what is left.
     """
@@ -45,20 +48,20 @@ def limit_on(
         return None
     cost = _Cost(microusd, held, certainty)
     membership = Membership.objects.filter(project=project, user=by).first()
-    found = _over(studio_budget(), "the limit of this studio", cost, tells_rest=by.is_staff)
+    found = _over(studio_budget(month), "the limit of this studio", cost, tells_rest=by.is_staff)
     if found:
         return Limit(f"{found} Ask an admin to raise the limit.", ask=False)
     found = _over(
-        account_budget(account), "the limit of this account", cost, tells_rest=by.is_staff
+        account_budget(account, month), "the limit of this account", cost, tells_rest=by.is_staff
     )
     if found:
         return Limit(f"{found} Ask an admin to raise the limit.", ask=False)
-    found = _over(month_budget(project), "budget", cost)
+    found = _over(month_budget(project, month), "budget", cost)
     if found:
         return Limit(f"{found} {_who_may_raise(project, by)}", ask=not _owns(membership))
     if membership is None:
         return None
-    found = _over(person_budget(membership), "your own budget in this project", cost)
+    found = _over(person_budget(membership, month), "your own budget in this project", cost)
     if found:
         return Limit(f"{found} {_who_may_raise(project, by)}", ask=not _owns(membership))
     most = project.ask_above_microusd
