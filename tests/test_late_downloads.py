@@ -13,7 +13,7 @@ from studio import leases
 from studio.models import Generation
 from studio.models.generation import Charged, State
 from studio.services.work import late_downloads, reconcile
-from studio.services.work.clip_download import MOST_ATTEMPTS
+from studio.services.work.clip_download import MOST_ATTEMPTS, ClipLost
 from tests.factories import make_generation
 from tests.paid import account_at, again, assert_tidy, lapse, make_due, reasons
 from tests.test_storing import apart, fail_to_store, rendered
@@ -136,3 +136,24 @@ def test_a_clip_an_earlier_version_called_gone_may_be_asked_for(me, project, emu
     assert "Not downloaded" in card and "Download again" in card
     assert "Not rendered" not in card
     assert reconcile.can_fetch(again(shot))
+
+
+@pytest.mark.parametrize("charged", [Charged.YES, Charged.NO])
+def test_a_late_try_that_fails_writes_nothing_on_a_clip_a_person_fetches_meanwhile(
+    project, emulator, asked, monkeypatch, charged
+):
+    shot = rendered(project, emulator)
+    emulator.configure(rates={"media_404": 1.0})
+    fail_to_store(shot)
+    let_the_hour_pass(shot)
+
+    def is_overtaken(*_: object) -> None:
+        reconcile.fetch_again(generation=again(shot), by=shot.by)
+        raise ClipLost("It says now that this shot failed.", code="other", charged=charged)
+
+    monkeypatch.setattr(late_downloads, "download_clip", is_overtaken)
+    late_downloads.store_late(shot.pk)
+    row = again(shot)
+    assert (row.state, row.failure_code, row.failure_text) == (State.STORING, "", "")
+    assert row.charged == Charged.YES
+    assert row.next_poll_at is not None and row.next_poll_at <= timezone.now()

@@ -124,15 +124,17 @@ def _late_try_failed(generation: Generation, token: str, error: Exception) -> st
         if not isinstance(error, EXPECTED_ERRORS):
             logger.error("storing clip %s failed", generation.code, exc_info=error)
         text = undownloaded_text(charged, why_failed(error), by_itself=next_try is not None)
-    release_work(generation.pk, token=token)
     if text != generation.failure_text:
-        lifecycle.touch(
+        # Somebody may have asked for the clip meanwhile: then this answer is an old one.
+        lifecycle.touch_failed(
             generation.pk,
+            token=token,
             failure_code=code,
             failure_text=text[:500],
             charged=charged,
             next_poll_at=next_try,
         )
+    release_work(generation.pk, token=token)
     return f"not yet: {error}" if next_try else f"ended: {error}"
 
 
