@@ -61,8 +61,13 @@ def _shot(row: Generation, held_microusd: int, pictures: dict[int, str]) -> Shot
         follows=row.retry_of_id,
         was_sent_again=any(reason == "sent again by a person" for _, _, reason in events),
         reason=row.failure_text or row.waiting_text,
-        history=tuple(f"{at:%H:%M:%S.%f} {new}: {reason}" for at, new, reason in events),
+        history=(*(f"{at:%H:%M:%S.%f} {new}: {reason}" for at, new, reason in events), _sent(row)),
     )
+
+
+def _sent(row: Generation) -> str:
+    """Return what its provider's list is compared with, and which jobs were offered to a person."""
+    return f"sent {row.sent_request}; submitted {row.submitted_at}; offered {row.job_candidates}"
 
 
 def _rate(account: ProviderAccount) -> float | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-from studio.incoming_text import cut
+from studio.incoming_text import clean, cut
 
-# They shape words and emoji, or say where a line begins; other format characters are dropped.
-_KEPT = "\u200c\u200d\u200e\u200f"
+# They shape words, emoji and flags, or say where a line begins; other format characters are dropped.
+_KEPT = "\u061c\u200c\u200d\u200e\u200f" + "".join(map(chr, range(0xE0020, 0xE0080)))
 _SPACES = ("Cc", "Zl", "Zp", "Zs")
-_DROPPED = ("Cf", "Co", "Cn", "Cs")
+# What is not assigned (Cn) may be an emoji that is younger than this Python.
+_DROPPED = ("Cf", "Co", "Cs")
+_ACTING = ("Cc", "Zl", "Zp", "Cn", *_DROPPED)
 
 
 def one_line(text: str, *, most: int | None = None) -> str:
@@ -24,7 +26,8 @@ def one_line(text: str, *, most: int | None = None) -> str:
     format characters go.
     """
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_plain, text))
+        # Control characters first: they part words here.
+        text = clean("".join(map(_plain, text)))
     line = " ".join(text.split())
     return line if most is None or len(line) <= most else f"{cut(line, most - 1).rstrip()}…"
 
@@ -42,7 +45,7 @@ def escaped(text: str, *, lines: bool = False, how: Callable[[str], str] | None 
 
 
 def _acts(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Zl", "Zp", *_DROPPED)
+    return unicodedata.category(character) in _ACTING
 
 
 def _escape(character: str) -> str:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from studio import tasks
-from studio.models import BulkItem, BulkRun, Generation
+from studio.models import BulkItem, BulkRun, Generation, User
+from studio.services import people
 from studio.services.bulk import runs
 from studio.services.bulk.table import DEEDS
 from tests.bulk import make_clips, press, take_back
@@ -24,7 +26,7 @@ MANY = 120
 @pytest.fixture
 def small_batches(monkeypatch):
     """Batches of ten, so that a hundred clips are many of them."""
-    for action in ("rate", "delete", "verdict"):
+    for action in ("rate", "delete", "verdict", "archive"):
         monkeypatch.setitem(DEEDS, action, replace(DEEDS[action], batch=10))
 
 
@@ -51,6 +53,77 @@ def test_a_large_run_is_left_to_a_worker_and_undone_by_one(cast, asked):
     asked.run("work_bulk")
     assert BulkRun.objects.get().state == BulkRun.State.UNDONE
     assert rated(cast.project, 0) == MANY
+
+
+def lose(cast, how):
+    """Bob loses the right to change clips."""
+    if how == "demoted":
+        people.change_role(member=cast.member("bob"), role="reviewer")
+    elif how == "removed":
+        people.remove_member(member=cast.member("bob"))
+    else:
+        User.objects.filter(pk=cast.bob.pk).update(is_active=False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["demoted", "removed", "deactivated"])
+def test_a_run_stops_where_whoever_began_it_loses_the_right(cast, asked, small_batches, how):
+    make_clips(cast.project, MANY)
+    run = press(cast.bob, cast.project, "archive", query="")
+    lease = runs._claim(run.pk)
+    assert runs._batch(run.pk, lease)
+    BulkRun.objects.update(lease_until=None)
+    lose(cast, how)
+    asked.run("work_bulk")
+    run.refresh_from_db()
+    assert (run.state, run.done, run.skipped) == (BulkRun.State.DONE, 10, MANY - 10)
+    assert run.failure_text == "Bob may not change clips of this project any more."
+    assert Generation.objects.filter(archived_at=None).count() == MANY - 10
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["removed", "deactivated"])
+def test_who_is_no_member_rates_nothing_more(cast, asked, how):
+    make_clips(cast.project, MANY)
+    press(cast.bob, cast.project, "rate", query="", rating="4")
+    lose(cast, how)
+    asked.run("work_bulk")
+    assert rated(cast.project, 4) == 0
+
+
+@pytest.mark.django_db
+def test_a_reviewer_goes_on_rating(cast, asked):
+    make_clips(cast.project, MANY)
+    press(cast.bob, cast.project, "rate", query="", rating="4")
+    lose(cast, "demoted")
+    asked.run("work_bulk")
+    assert rated(cast.project, 4) == MANY
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["demoted", "removed", "deactivated"])
+def test_undoing_takes_the_right_to_do(cast, asked, how):
+    make_clips(cast.project, MANY)
+    run = press(cast.bob, cast.project, "archive", query="")
+    asked.run("work_bulk")
+    membership = cast.member("bob")
+    if how == "demoted":
+        lose(cast, how)
+        membership.refresh_from_db()
+        assert not runs.may_undo(BulkRun.objects.get(), membership)
+        with pytest.raises(PermissionDenied):
+            runs.undo(run=BulkRun.objects.get(), membership=membership)
+    else:
+        # Begun in time, done too late.
+        runs.undo(run=BulkRun.objects.get(), membership=membership)
+        lose(cast, how)
+        asked.run("work_bulk")
+    run.refresh_from_db()
+    assert run.state == BulkRun.State.DONE
+    assert Generation.objects.filter(archived_at=None).count() == 0
+    take_back(cast.alice, run)
+    asked.run("work_bulk")
+    assert Generation.objects.filter(archived_at=None).count() == MANY
 
 
 @pytest.mark.django_db

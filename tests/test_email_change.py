@@ -159,6 +159,28 @@ def test_a_link_is_for_one_person_one_address_and_one_use(client, alice):
         email_address.confirm(user=alice, token=token)
 
 
+def test_a_used_link_stays_used_when_the_address_has_gone_back(alice):
+    there, back = email_address.make_token(alice, NEW), alice.email
+    email_address.confirm(user=alice, token=there)
+    alice.refresh_from_db()
+    email_address.confirm(user=alice, token=email_address.make_token(alice, back))
+    alice.refresh_from_db()
+    with pytest.raises(StudioError, match="This link has ended"):
+        email_address.confirm(user=alice, token=there)
+    assert email_of(alice) == back
+    # Asked for anew, it goes there again.
+    assert email_address.confirm(user=alice, token=email_address.make_token(alice, NEW)) == NEW
+
+
+def test_a_link_to_an_address_that_was_taken_meanwhile_is_not_used_up(alice):
+    token, berg = email_address.make_token(alice, NEW), make_person("Berg")
+    with pytest.raises(StudioError, match="already has an account"):
+        email_address.confirm(user=alice, token=token)
+    berg.email = "other@example.com"
+    berg.save()
+    assert email_address.confirm(user=alice, token=token) == NEW
+
+
 @pytest.mark.parametrize("change", ["password", "address", "time", "forged", "taken"])
 def test_a_link_that_ended_changes_nothing(client, alice, monkeypatch, change):
     token = email_address.make_token(alice, NEW)

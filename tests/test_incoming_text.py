@@ -17,7 +17,17 @@ from django.urls import get_resolver
 from studio.incoming_text import LINES, clean, clean_line, clean_tree, cut, tidy_line
 from studio.management.base import DJANGOS, StudioCommand
 from studio.middleware import CleanTextMiddleware
-from studio.models import Chain, Collection, Comment, FavouritePrompt, Generation, Tag
+from studio.models import (
+    Chain,
+    Collection,
+    Comment,
+    FavouritePrompt,
+    Generation,
+    Project,
+    SavedView,
+    Tag,
+    User,
+)
 from tests.test_access import TABLE, things  # noqa: F401 (a fixture)
 from tests.test_fuzz_pages import asker, client_of, where  # noqa: F401 (a fixture)
 
@@ -41,6 +51,16 @@ CLEAN = "Rain on glass\ufffd é\nand\nsnow\n"
         ("\u200fשלום\u200e!", "\u200fשלום\u200e!"),
         ("\ud83d\ude00", "😀"),
         ("ｱ ﬁ Å", "ｱ ﬁ Å"),
+        ("e\u202e\u0301", "é"),
+        ("\ufeffNight\ufffe \uffffone\ufdd0 \u206ftwo", "Night one two"),
+        ("Boat\U000e0041\U000e0042", "Boat"),
+        (
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        ),
+        ("ไทย\u200bคำ", "ไทย\u200bคำ"),
+        ("\u200b \u2060\u200d", ""),
+        ("\u3164\u2800\u00ad\u200e", ""),
         ("", ""),
     ],
 )
@@ -78,6 +98,7 @@ def test_a_tree_is_clean_to_its_leaves():
         ("ab🇳🇴🇸🇪", 4, "ab🇳🇴"),
         ("ab🇳🇴🇸🇪", 5, "ab🇳🇴"),
         ("กำ", 1, "กำ"[:1]),
+        ("xกำ", 2, "x"),
         ("a" + "\u0301" * 9, 4, "a" + "\u0301" * 3),
     ],
 )  # fmt: skip
@@ -166,13 +187,47 @@ READERS = {
 
 @pytest.mark.pure
 def test_nothing_else_reads_text_from_outside():
-    reads = re.compile(r"request\.(body|read\()|json\.loads?\(")
-    found = {
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "studio").rglob("*.py")
-        if reads.search(path.read_text())
-    }
-    assert {one for one in found if "/launcher/" not in one} == set(READERS)
+    reads = re.compile(
+        r"request\.(body|read|_?stream\b)|json\.loads?\(|csv\.(reader|DictReader)|sys\.stdin\b|\binput\("
+        r"|\.read\([^)]*\)\.decode\("
+    )
+    assert {place for place, text in sources() if reads.search(text)} == set(READERS)
+
+
+# What of a request's other parts is read, and how that is clean or none of people's words.
+PARTS_READ = {
+    '"User-Agent"': "cleaned by studio/services/sessions.py; elsewhere only searched",
+    '"X-Forwarded-For"': "addresses, read as such",
+    '"REMOTE_ADDR"': "an address, of the web server",
+    '"CONTENT_LENGTH"': "digits", '"Content-Length"': "digits",
+    '"Transfer-Encoding"': "only searched",
+    '"Authorization"': "only compared", '"Sec-Fetch-Site"': "only compared",
+    '"Range"': "digits", '"If-Range"': "only compared",
+    '"HX-Request"': "whether it is there", '"HX-Boosted"': "whether it is there",
+    "HEADER": "a request's number, matched by its pattern",
+    '"density"': "digits",
+    "cookie_name(": "signed or compared",
+}  # fmt: skip
+
+
+@pytest.mark.pure
+def test_no_other_header_or_cookie_is_read():
+    part = re.compile(
+        r"""request\.(?:headers|META|COOKIES)(?:\.get\(|\[)\s*("[^"]*"|\w+\(?)"""
+        r"""|("[^"]*"|\w+\([^)]*\)) (?:not )?in request\.(?:headers|META|COOKIES)\b(?![.\[])"""
+    )
+    found = set()
+    for _, text in sources():
+        for read, asked in part.findall(text):
+            found.add(read or re.sub(r"\(.*", "(", asked))
+    assert found == set(PARTS_READ)
+
+
+def sources():
+    """Return the place and text of each module of the studio but those that start it."""
+    for path in (ROOT / "studio").rglob("*.py"):
+        if "launcher" not in path.parts:
+            yield str(path.relative_to(ROOT)), path.read_text()
 
 
 @pytest.mark.pure
@@ -262,6 +317,39 @@ def test_no_address_stores_or_stumbles_over_text_that_acts(things, asker, person
             client.force_login(things["cast"].alice)
     assert wrong == []
     assert list(stored_text()) == []
+
+
+BLANK = [
+    ("clips/{clip}/comments/", {"text": ..., "at": "0"}),
+    ("clips/{clip}/tags/", {"tag": ...}),
+    ("chains/{chain}/title/", {"title": ...}),
+    ("p/{p}/collections/", {"title": ...}),
+    ("p/{p}/views/", {"name": ..., "query": "rating=5"}),
+    ("p/{p}/library/prompts/", {"text": ...}),
+    ("projects/", {"name": ...}),
+    ("account/", {"name": ...}),
+    ("p/{p}/settings/", {"name": ...}),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("blank", ["\u200b", "\u2060\u200d\ufeff", "\u3164", "\u2800 \u3000"])
+def test_nothing_is_called_what_nobody_sees(things, client, blank):  # noqa: F811
+    client.force_login(things["cast"].alice)
+    codes = {"clip": things["clip"], "p": things["code"]["p"], "chain": things["code"]["chains"]}
+    before = names_kept()
+    for place, sent in BLANK:
+        body = {name: blank if value is ... else value for name, value in sent.items()}
+        assert client.post(f"/{place.format(**codes)}", body).status_code < 500
+        assert names_kept() == before, place
+
+
+def names_kept():
+    kept = (
+        (Chain, "title"), (Collection, "title"), (Comment, "text"), (FavouritePrompt, "text"),
+        (Project, "name"), (SavedView, "name"), (Tag, "name"), (User, "name"),
+    )  # fmt: skip
+    return [sorted(model.objects.values_list(name, flat=True)) for model, name in kept]
 
 
 MEMBERS = [

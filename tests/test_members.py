@@ -7,6 +7,7 @@ import pytest
 from studio.models import Invite, Membership, User
 from studio.services import people
 from studio.services.errors import StudioError
+from studio.services.news import webhooks
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -18,6 +19,72 @@ def toast(response):
 
 def member_url(cast, name, verb):
     return f"/p/{cast.project.code}/members/{cast.member(name).pk}/{verb}/"
+
+
+# ---- Rights at the moment of writing -----------------------------------------------------
+def change_role(member, by):
+    people.change_role(member=member, role="owner", by=by)
+
+
+def remove_member(member, by):
+    people.remove_member(member=member, by=by)
+
+
+@pytest.mark.parametrize("act", [change_role, remove_member])
+@pytest.mark.parametrize("ending", ["demoted", "removed", "deactivated"])
+def test_a_request_under_way_when_its_owner_loses_the_right_changes_nothing(cast, act, ending):
+    """Both were owners when their requests began; the one that is later finds the right gone."""
+    other = Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    if ending == "demoted":
+        people.change_role(member=other, role="editor", by=cast.alice)
+    elif ending == "removed":
+        people.remove_member(member=other, by=cast.alice)
+    else:
+        User.objects.filter(pk=cast.dave.pk).update(is_active=False)
+    with pytest.raises(StudioError, match="Only an owner of this project can do that"):
+        act(cast.member("bob"), cast.dave)
+    assert cast.member("bob").role == "editor"
+
+
+def test_whoever_leaves_needs_no_right_and_the_command_line_none(cast):
+    people.remove_member(member=cast.member("carol"), by=cast.carol)
+    people.change_role(member=cast.member("bob"), role="reviewer")
+    assert cast.member("bob").role == "reviewer"
+
+
+def test_a_demoted_owner_does_not_make_themselves_one_again(cast):
+    other = Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    people.change_role(member=other, role="reviewer", by=cast.alice)
+    with pytest.raises(StudioError, match="Only an owner"):
+        people.change_role(member=other, role="owner", by=cast.dave)
+    assert cast.member("dave").role == "reviewer"
+
+
+@pytest.mark.parametrize("act", ["remove", "role"])
+def test_owners_are_told_which_webhooks_of_a_former_owner_go_on(client, cast, act):
+    Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    for number in range(3):
+        webhooks.create_webhook(
+            project=cast.project,
+            by=cast.dave,
+            url=f"https://hooks.example/{number}",
+            kinds=["comment"],
+        )
+    cast.project.webhooks.order_by("pk").filter(url__endswith="0").update(enabled=False)
+    client.force_login(cast.alice)
+    page = client.post(member_url(cast, "dave", act), {"role": "editor"}, follow=True)
+    assert "2 webhooks they made go on; delete what should not be told any more" in (
+        page.content.decode()
+    )
+
+
+def test_a_change_that_takes_no_right_away_tells_of_nothing(client, cast):
+    webhooks.create_webhook(
+        project=cast.project, by=cast.alice, url="https://hooks.example/", kinds=["comment"]
+    )
+    client.force_login(cast.alice)
+    page = client.post(member_url(cast, "bob", "role"), {"role": "reviewer"}, follow=True)
+    assert "webhook they made" not in page.content.decode()
 
 
 # ---- Roles -----------------------------------------------------------------------------

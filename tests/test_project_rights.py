@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import uuid
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -364,6 +365,36 @@ def test_films_and_stills_cut_from_clips_have_a_daily_quota(client, cast, monkey
     assert list(cast.project.keyframes.all()) == [still]
 
 
+def test_shots_drawn_here_have_a_daily_quota(cast, monkeypatch):
+    """They cost nothing but this machine's processor and disk."""
+    monkeypatch.setattr(quotas, "PREVIS", Quota("previs", "Previs shots made", 3))
+    previs = ProviderAccount.objects.get(provider="previs")
+    token = uuid.uuid4()
+
+    def make(by, takes, token=None):
+        new = NewShot(
+            prompt="A",
+            account=previs,
+            model="previs-1",
+            takes=takes,
+            request_token=token or uuid.uuid4(),
+        )
+        return create_shots(project=cast.project, by=by, new=new)
+
+    made = make(cast.bob, 2, token)
+    # All takes of a press or none, and a press that is sent twice counts once.
+    with pytest.raises(
+        StudioError, match="3 Previs shots made are the most for one person in a day"
+    ):
+        make(cast.bob, 2)
+    assert make(cast.bob, 2, token) == made
+    assert len(make(cast.bob, 1)) == 1
+    with pytest.raises(StudioError, match="Try again in"):
+        make(cast.bob, 1)
+    assert Generation.objects.count() == 3
+    assert len(make(cast.alice, 1)) == 1
+
+
 def test_numbers_that_are_used_up_are_said(cast):
     previs = ProviderAccount.objects.get(provider="previs")
     Project.objects.filter(pk=cast.project.pk).update(next_number=2**31 - 1)
@@ -467,4 +498,5 @@ def test_the_quotas_are_these():
         "pictures uploaded": 1000,
         "stills cut from clips and pictures": 1000,
         "films exported": 200,
+        "Previs shots made": 1000,
     }

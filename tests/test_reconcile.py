@@ -179,6 +179,20 @@ def test_while_a_like_shot_is_being_sent_nothing_is_taken(project, emulator, ask
     assert reconcile_account(shot.account_id) == 0
 
 
+def test_a_like_shot_that_is_being_sent_uses_up_no_look(project, emulator, asked):
+    shot = lost(project, emulator, "luma", prompt="The same ridge")
+    twin = lost(project, emulator, "luma", prompt="The same ridge", arrived=False)
+    Generation.objects.filter(pk=twin.pk).update(state=State.SUBMITTING)
+    hours = timezone.now() - timedelta(hours=20)
+    Generation.objects.filter(pk=shot.pk).update(submitted_at=hours)
+    assert reconcile_account(shot.account_id) == 0
+    assert 60 < next_look(shot) <= 120
+    Generation.objects.filter(pk=shot.pk).update(submitted_at=hours - timedelta(hours=5))
+    make_due(shot)
+    assert reconcile_account(shot.account_id) == 0
+    assert next_look(shot) is None, "a rival that never ends is left to a person"
+
+
 def test_a_search_that_dies_comes_back(project, emulator, asked, monkeypatch):
     shot = lost(project, emulator, "luma")
     monkeypatch.setattr(reconcile, "open_door", lambda *args: 1 / 0)

@@ -14,6 +14,7 @@ from studio.models import GivenVerdict, Project, Share, User
 from studio.services import people, projects
 from studio.services.errors import StudioError
 from studio.services.gallery import bin as the_bin
+from studio.services.gallery import views
 from studio.services.sharing import guests, making, speaking
 from tests.bulk import member
 from tests.factories import make_generation
@@ -73,6 +74,27 @@ def test_a_link_revoked_meanwhile_stays_closed(cast, judged):
     making.revoke_share(share=share)
     projects.restore_project(project=Project.objects.get(), by=cast.alice)
     assert status(token) == 410
+
+
+def test_an_older_undo_of_a_view_opens_no_link_that_was_revoked_since(client, cast, clip):
+    view = views.save_view(
+        project=cast.project, owner=cast.carol, name="All", query="sort=oldest", shared=True
+    )
+    _, token = making.create_share(
+        project=cast.project,
+        by=cast.bob,
+        source=making.Source(saved_view=view),
+        options=making.Options(),
+    )
+    first = views.delete_view(view=view)
+    view = views.restore_view(project=cast.project, by=cast.carol, kept=first)
+    assert status(token) == 200
+    making.revoke_share(share=Share.objects.get())
+    second = views.delete_view(view=view)
+    for kept in (first, second):
+        view = views.restore_view(project=cast.project, by=cast.carol, kept=kept)
+        assert status(token) == 410
+        views.delete_view(view=view)
 
 
 # ---- Deleting --------------------------------------------------------------------------------

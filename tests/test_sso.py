@@ -33,6 +33,7 @@ class Issuer:
         self.claims = {"sub": "1", "email": "alice@example.com", "email_verified": True}
         self.info = None  # what user info says, where it is not the same
         self.audience, self.broken, self.asked = CLIENT, "", {}
+        self.token_of = lambda said: jwt.encode(said, KEY)
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -87,7 +88,7 @@ class Issuer:
             return {"error": "invalid_grant"}
         said = {"iss": self.url, "aud": self.audience, "exp": time.time() + 60} | self.claims
         return {"access_token": "access", "token_type": "bearer",
-                "id_token": jwt.encode(said, KEY)}  # fmt: skip
+                "id_token": self.token_of(said)}  # fmt: skip
 
 
 @pytest.fixture
@@ -219,6 +220,8 @@ def test_two_factor_is_asked_after_it_too(client, issuer, clock):  # noqa: F811
     [
         ({"email_verified": False}, "does not say that alice@example.com is verified"),
         ({"email_verified": "false"}, "does not say that alice@example.com is verified"),
+        ({"email_verified": 1}, "does not say that alice@example.com is verified"),
+        ({"email": f"{'a' * 60}@{'b.' * 110}example.com"}, "did not say your e-mail address"),
         ({"email": ""}, "did not say your e-mail address"),
         ({"email": "stranger@example.com"}, "stranger@example.com has no account in this studio"),
         ({"email": "alice@elsewhere.example"}, "Addresses at elsewhere.example are not let in"),
@@ -339,6 +342,52 @@ def test_an_issuer_that_answers_wrongly_lets_nobody_in(client, issuer, fault):
     assert answer.status_code == (403 if fault == "another person" else 502)
     assert SECRET not in answer.content.decode()
     assert SESSION_KEY not in client.session
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "9" * 1000},
+        {"sub": "1\0"},
+        {"sub": ["1"]},
+        {"name": ["Alice"]},
+        {"name": "Ali\0ce"},
+        {"iss": "https://elsewhere.example"},
+        {"exp": 1},
+        {"exp": None},
+    ],
+)
+def test_an_answer_that_no_issuer_gives_lets_nobody_in_and_breaks_nothing(client, issuer, claims):
+    make_without_password("Alice")
+    assert go(client, issuer).status_code == 302
+    for subject in ("1", "2"):  # linked already, and not
+        client.post("/logout/")
+        issuer.claims |= {"sub": subject} | claims
+        assert go(client, issuer).status_code == 502
+        assert SESSION_KEY not in client.session
+
+
+@pytest.mark.parametrize("info", [["1"], "1", 1])
+def test_user_information_that_is_none_lets_nobody_in(client, issuer, info):
+    make_without_password("Alice")
+    issuer.info = info
+    assert go(client, issuer).status_code == 502
+    assert SESSION_KEY not in client.session
+
+
+def test_a_token_without_an_end_lets_nobody_in(client, issuer):
+    make_without_password("Alice")
+    issuer.token_of = lambda said: jwt.encode({k: v for k, v in said.items() if k != "exp"}, KEY)
+    assert go(client, issuer).status_code == 502
+    assert SESSION_KEY not in client.session
+
+
+def test_nothing_is_kept_of_an_answer_that_is_not_needed(client, issuer):
+    make_without_password("Alice")
+    issuer.claims |= {"picture": "https://elsewhere.example/alice.jpg", "phone_number": "1\0"}
+    assert go(client, issuer).status_code == 302
+    kept = SocialAccount.objects.get().extra_data
+    assert set(kept["userinfo"]) == {"sub", "email", "email_verified"}
 
 
 def test_an_issuer_that_is_down_is_said_at_the_button(client, issuer, settings):

@@ -202,6 +202,17 @@ def test_somebody_deactivated_meanwhile_does_not_come_in(client, clock):
     assert SESSION_KEY not in client.session
 
 
+def test_the_password_of_before_opens_nothing_with_a_code(client, clock):
+    """Whoever had it may stand before the code while its owner shuts them out."""
+    alice = make_person("Alice")
+    turn_on(alice, clock)
+    password(client)
+    alice.set_password("another long password")
+    alice.save()
+    assert write(client, code_of(secret_of(alice)))["Location"] == "/login/"
+    assert SESSION_KEY not in client.session
+
+
 def test_a_recovery_code_signs_in_once(client, clock):
     codes = turn_on(make_person("Alice"), clock)
     password(client)

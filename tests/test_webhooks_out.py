@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -217,6 +218,19 @@ def test_a_title_that_tells_the_prompt_is_not_sent(cast, receiver, hook, title, 
     assert b"secret" not in body
 
 
+def test_nor_is_one_that_tells_the_prompt_of_another_take(cast, receiver, hook):
+    """Further takes keep the title of the first, whatever their own prompts say."""
+    first = make_generation(cast.project, by=cast.bob, title="A secret", prompt="A secret prompt")
+    clip = make_generation(
+        cast.project, by=cast.bob, title="A secret", prompt="Another one", shot=first.shot, take=2
+    )
+    made = make_comment(clip, cast.carol, "Lower the ridge")
+    signals.comment_made.send_robust(None, generation=clip, comment=made, actor=cast.carol)
+    tasks.send_webhooks()
+    ((_, body),) = receiver.got
+    assert json.loads(body)["data"]["clip"]["title"] == f"Clip {clip.number}"
+
+
 def test_what_a_provider_says_of_a_prompt_is_not_sent(cast, receiver, hook):
     clip = make_generation(cast.project, state=State.RUNNING, by=cast.bob, prompt="A secret prompt")
     said = "The provider could not render this shot. It says “Nothing fits a Secret  prompt”."
@@ -299,6 +313,29 @@ def test_a_slow_receiver_keeps_nobody_back(cast, receiver, hook, settings, patie
         assert len(receiver.got) == deliveries.BATCH_EACH
 
 
+def test_names_that_are_looked_up_slowly_keep_nobody_back(monkeypatch):
+    """More of them than threads that asyncio itself would ask with."""
+    found = threading.Event()
+
+    def look_up(host, port, *args, **kwargs):
+        if host.startswith("slow"):
+            found.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    names = [*(f"slow{number}.example" for number in range(deliveries.BATCH - 1)), "hooks.example"]
+    messages = [posting.Message(name, f"https://{name}/", secret, {}) for name in names]
+    began = time.monotonic()
+    try:
+        *slow, other = posting.post_all(messages, timestamp=1, allow_hosts=frozenset(), timeout_s=1)
+        assert time.monotonic() - began < 10
+    finally:
+        found.set()
+    assert {answer.error for answer in slow} == {"No answer within 1 s."}
+    assert other.error == "The host hooks.example is not on the public internet."
+
+
 def test_a_worker_that_died_with_a_message_has_it_sent_again(cast, receiver, hook):
     row = comment(cast)
     (taken,) = deliveries.claim()
@@ -376,8 +413,26 @@ def test_a_broken_webhook_fails_no_generation(cast, monkeypatch):
         ("https://169.254.169.254/latest", "is not on the public internet"),
         ("https://localhost/x", "is not on the public internet"),
         ("https://studio.internal/x", "is not on the public internet"),
+        # Other spellings of the same: in one number, octal, hexadecimal, short, with a last dot, in
+        # digits and full stops of other scripts.
+        *(
+            (f"https://{host}/x", "is not on the public internet")
+            for host in (
+                "2130706433", "2852039166", "0x7f000001", "0x7f.1", "017700000001", "127.1", "0",
+                "127.0.0.1.", "localhost.", "studio.internal.", "printer.local.", "metadata",
+                "localhost.localdomain", "router.home.arpa", "127\u30020\u30020\u30021",
+                "[::]", "[fe80::1%25eth0]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]",
+            )
+        ),
+        *(
+            (f"https://{host}/x", "This is not an address")
+            for host in (
+                "0177.0.0.1", "\uff11\uff12\uff17.0.0.1", "%31%32%37.0.0.1", "a..b", "1.2.3.4.5",
+                "127.0.0.1%00.example", f"{'x' * 64}.example", "hooks.example:99999",
+            )
+        ),
     ],
-)
+)  # fmt: skip
 def test_an_address_that_may_not_be_used_is_refused(cast, url, said):
     with pytest.raises(StudioError, match=re.escape(said)) as refused:
         webhooks.create_webhook(project=cast.project, by=cast.alice, url=url, kinds=["failed"])

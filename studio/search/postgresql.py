@@ -7,21 +7,67 @@ punctuation: parts of words in scripts without spaces are looked for there, and 
 # ruff: noqa: S608 (nothing from outside stands in these statements)
 from __future__ import annotations
 
+import unicodedata
+from functools import cache
 from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Case, accents and punctuation left out, so that the parser sees plain words and nothing it takes
-# for a file name, a host or a number with a sign. studio.search.words folds what is typed alike.
-FOLD = r"""
+from studio.folding import fold_letter
+
+# What parts words, as a class of regular expressions: the parser sees plain words then, and nothing it
+# takes for a file name, a host or a number with a sign.
+SIGNS = r"\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u2000-\u206f\u3000-\u303f"
+_FOLD = r"""
 CREATE OR REPLACE FUNCTION studio_search_fold(said text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  SELECT regexp_replace(regexp_replace(normalize(
-    replace(translate(lower(left(said, 200000)), 'ςı', 'σi'), 'ß', 'ss'), NFKD),
-    '[\u0300-\u036f]', '', 'g'), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u2000-\u206f\u3000-\u303f]+', ' ', 'g')
-$$
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE folded text := normalize(left(said, 200000), NFKD);
+BEGIN
+  IF folded ~ '[^\u0001-\u007f]' THEN
+{letters}
+  END IF;
+  RETURN regexp_replace(lower(folded COLLATE "C"), '[{signs}]+', ' ', 'g');
+END $$
 """
+_LETTERS_OF_BLOCK = """    IF folded ~ '[\\U{first:08x}-\\U{last:08x}]' THEN
+      folded := translate(folded, '{letters}', '{plain}');
+    END IF;"""
+_LAST_CASED = 0x1F000  # behind it no letter has another case
+
+
+@cache
+def fold_function() -> str:
+    """Return the function that folds as `studio.search.words.fold` does, whatever the database's locale is.
+
+    Its letters are those of `studio.folding`, block by block: a text is looked through only for those it
+    may hold, as `translate` compares each letter with each. What of them goes stands last.
+    """
+    blocks: dict[int, list[tuple[str, str]]] = {}
+    several: list[tuple[str, str]] = []
+    for letter in map(chr, range(0x80, _LAST_CASED)):
+        if 0xD800 <= ord(letter) < 0xE000 or unicodedata.normalize("NFKD", letter) != letter:
+            continue
+        plain = fold_letter.__wrapped__(letter)
+        if len(plain) > 1:
+            several.append((letter, plain))
+        elif plain != letter:
+            blocks.setdefault(ord(letter) >> 8, []).append((letter, plain))
+    statements = []
+    for block, pairs in blocks.items():
+        pairs.sort(key=lambda pair: not pair[1])
+        statements.append(
+            _LETTERS_OF_BLOCK.format(
+                first=block << 8,
+                last=(block << 8) + 0xFF,
+                letters="".join(letter for letter, _ in pairs),
+                plain="".join(plain for _, plain in pairs).replace("'", "''"),
+            )
+        )
+    statements += [f"    folded := replace(folded, '{one}', '{plain}');" for one, plain in several]
+    return _FOLD.format(letters="\n".join(statements), signs=SIGNS)
+
+
 COLUMNS = (
     """ALTER TABLE studio_searchtext ADD COLUMN IF NOT EXISTS words tsvector GENERATED ALWAYS AS (
   setweight(to_tsvector('simple', studio_search_fold(title)), 'A') ||
@@ -91,7 +137,7 @@ TRIGGERS = {
 
 
 def make(cursor: Any, connection: BaseDatabaseWrapper) -> None:
-    cursor.execute(FOLD)
+    cursor.execute(fold_function())
     cursor.execute("SELECT to_regclass('studio_search_concepts') IS NOT NULL")
     if not cursor.fetchone()[0]:
         for statement in COLUMNS:

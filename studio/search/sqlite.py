@@ -15,7 +15,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 # Kana as wide as Latin letters, which folding makes ordinary ones.
 HALFWIDTH_KANA = "\uff66-\uff9f"
 # Thai, Lao, Myanmar, Khmer, kana, Han, Hangul: what people search a part of a "word" in.
-UNSPACED = f"฀-໿က-႟ក-៿぀-ヿ㐀-䶿一-鿿가-힯豈-﫿{HALFWIDTH_KANA}\U00020000-\U0003ffff"
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    f"{HALFWIDTH_KANA}\U00020000-\U0003ffff"
+)
 _TRIGRAMS = f"(%s.title || %s.prompt || %s.comments) GLOB '*[{UNSPACED}]*'"
 NEW_HAS_TRIGRAMS = _TRIGRAMS.replace("%s", "NEW")
 OLD_HAS_TRIGRAMS = _TRIGRAMS.replace("%s", "OLD")

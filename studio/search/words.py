@@ -17,15 +17,15 @@ from functools import lru_cache
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from studio.folding import fold_letter
+from studio.folding import fold_letter, fold_letters
+from studio.search.postgresql import SIGNS
 from studio.search.sqlite import UNSPACED
 
 MAX_TERMS = 12
 SNIPPET_BEFORE, SNIPPET_CHARS = 40, 140
 _PARTS = re.compile(r'-?"[^"]*"?|[^\s"]+')
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-# As studio_search_fold of the database: case, accents and punctuation left out.
-_SIGNS = re.compile("[\u0001-/:-@\\[-`{-\u00a0\u2000-\u206f\u3000-\u303f]+")
+_SIGNS = re.compile(f"[{SIGNS}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,7 @@ def fold(text: str) -> str:
     """Return text without case, accents and punctuation, words apart by one space."""
     if text.isascii():  # most texts, and a search folds hundreds of them
         return " ".join(text.lower().translate(_ASCII_SIGNS).split())
-    return _SIGNS.sub(" ", _plain(text)).strip()
-
-
-def _plain(text: str) -> str:
-    return "".join(map(fold_letter, text))
+    return _SIGNS.sub(" ", fold_letters(text)).strip()
 
 
 @lru_cache(256)
@@ -133,7 +129,7 @@ def spans(text: str, terms: Terms) -> list[tuple[int, int]]:
         return [match.span() for match in pattern.finditer(text.lower())]
     folded, places = [], []
     for place, char in enumerate(text):
-        for part in _plain(char):
+        for part in fold_letter(char):
             folded.append(part)
             places.append(place)
     return [

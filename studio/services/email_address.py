@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import smtplib
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SALT = "studio.email-change"
 LINK_HOURS = 24
+ONE_USE = Limit(capacity=1, refill_s=LINK_HOURS * 3600)  # for as long as the link could be opened
 MAILS = Limit(capacity=5, refill_s=720)  # of one person
 PASSWORD, CODE, FRESH_SIGN_IN = "password", "code", "fresh sign-in"
 ENDED = "This link has ended, or was for another address. Ask for a new one on your account page."
@@ -76,18 +78,23 @@ def send_link(user_pk: int, new: str, base_url: str) -> str:
 
 
 def make_token(user: User, new: str) -> str:
-    return signing.dumps([user.pk, new, _seal(user)], salt=SALT)
+    return signing.dumps([user.pk, new, _seal(user), secrets.token_urlsafe(12)], salt=SALT)
 
 
 def read_token(user: User, token: str) -> str:
     """Return the address this person's link is for. Raises StudioError for every other link."""
+    return _read(user, token)[0]
+
+
+def _read(user: User, token: str) -> tuple[str, str]:
+    """Return the address a link is for, and what tells the link from every other."""
     try:
-        pk, new, seal = signing.loads(token, salt=SALT, max_age=timedelta(hours=LINK_HOURS))
+        pk, new, seal, number = signing.loads(token, salt=SALT, max_age=timedelta(hours=LINK_HOURS))
     except (signing.BadSignature, ValueError, TypeError):
         raise StudioError(ENDED) from None
     if (pk, seal) != (user.pk, _seal(user)):
         raise StudioError(ENDED)
-    return str(new)
+    return str(new), str(number)
 
 
 def confirm(*, user: User, token: str) -> str:
@@ -95,7 +102,10 @@ def confirm(*, user: User, token: str) -> str:
     try:
         with transaction.atomic():
             person = User.objects.select_for_update().get(pk=user.pk)
-            new, before = read_token(person, token), person.email
+            (new, number), before = _read(person, token), person.email
+            # Its address and password may be those of before again: what was used stays used.
+            if not rate_limits.authorize((f"address link {number}", ONE_USE)).allowed:
+                raise StudioError(ENDED)
             if User.objects.filter(email__iexact=new).exclude(pk=person.pk).exists():
                 raise StudioError(TAKEN)
             person.email, person.email_confirmed = new, True

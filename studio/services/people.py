@@ -22,6 +22,7 @@ _WELCOME = signing.TimestampSigner(salt="studio.welcome")
 _FIRST_OWNER = "first-owner"
 # Who `manage.py generate` acts for while the studio has no owner. It cannot sign in.
 COMMAND_LINE_EMAIL = "command-line@studio.invalid"
+ONLY_OWNERS = "Only an owner of this project can do that."
 MAKER_LEFT = "This invite has ended: whoever made it can no longer invite people."
 EMAIL_TAKEN = "This email already has an account. Sign in first, then open the link again."
 
@@ -182,8 +183,13 @@ def revoke_invite(*, invite: Invite) -> bool:
 # ---- Members ---------------------------------------------------------------------------
 @transaction.atomic
 def change_role(*, member: Membership, role: str, by: User | None = None) -> None:
-    """Give a member another role. Raises StudioError for the project's last owner."""
+    """Give a member another role. Raises StudioError for the project's last owner.
+
+    `by` None is the command line or the control room, which ask for rights of their own.
+    """
     _check_role(role)
+    _lock_members(member.project_id)
+    _check_owner(member.project_id, by)
     if role != Membership.Role.OWNER:
         _keep_an_owner(member, "Make somebody else an owner first.")
     if Membership.objects.filter(pk=member.pk).exclude(role=role).update(role=role):
@@ -196,6 +202,9 @@ def change_role(*, member: Membership, role: str, by: User | None = None) -> Non
 @transaction.atomic
 def remove_member(*, member: Membership, by: User | None = None) -> None:
     """Take a person out of a project; what they made stays. Raises StudioError for the last owner."""
+    _lock_members(member.project_id)
+    if by is not None and by.pk != member.user_id:
+        _check_owner(member.project_id, by)
     _keep_an_owner(member, "Make somebody else an owner first, or archive the project.")
     if Membership.objects.filter(pk=member.pk).delete()[0]:
         left = by is not None and by.pk == member.user_id
@@ -213,9 +222,21 @@ def _check_role(role: str) -> None:
         raise StudioError(f"Role is {role!r}; it must be owner, editor or reviewer.", field="role")
 
 
+def _lock_members(project_id: int) -> None:
+    """Take the project's row: two owners who leave or demote each other at once go one after the other."""
+    Project.objects.select_for_update().get(pk=project_id)
+
+
+def _check_owner(project_id: int, by: User | None) -> None:
+    """Raise StudioError for somebody who is no owner any more; asked again under the lock."""
+    if by is None:
+        return
+    owners = Membership.objects.filter(project=project_id, role=Membership.Role.OWNER)
+    if not owners.filter(user=by.pk, user__is_active=True).exists():
+        raise StudioError(ONLY_OWNERS)
+
+
 def _keep_an_owner(member: Membership, way_out: str) -> None:
-    # The project's row is the lock: two owners who leave at once go one after the other.
-    Project.objects.select_for_update().get(pk=member.project_id)
     owners = Membership.objects.filter(project=member.project_id, role=Membership.Role.OWNER)
     # Who is deactivated cannot look after it.
     if (

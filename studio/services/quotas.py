@@ -31,7 +31,8 @@ IMPORTS = Quota("imports", "archives imported", 50)
 UPLOADS = Quota("uploads", "pictures uploaded", 1000)
 CUT_STILLS = Quota("cut stills", "stills cut from clips and pictures", 1000)
 EXPORTS = Quota("exports", "films exported", 200)
-ALL = (PROJECTS, SAMPLES, IMPORTS, UPLOADS, CUT_STILLS, EXPORTS)
+PREVIS = Quota("previs", "Previs shots made", 1000)
+ALL = (PROJECTS, SAMPLES, IMPORTS, UPLOADS, CUT_STILLS, EXPORTS, PREVIS)
 
 
 class QuotaSpent(StudioError):

@@ -34,7 +34,7 @@ from studio.providers.catalog import (
 )
 from studio.providers.wishes import written
 from studio.queue import enqueue, wake_sweep
-from studio.services import chains, disk
+from studio.services import chains, disk, quotas
 from studio.services.errors import StudioError
 from studio.services.money.agreement import COSTS_MORE, accept_price_now, check_quoted, release
 from studio.services.money.limits import limit_on, lock_studio
@@ -159,6 +159,10 @@ def create_shots(
         )
         if limit is not None and not (approved and limit.ask):
             raise OverLimit(limit.sentence, ask=limit.ask)
+        if spec.local:
+            # No budget ends what costs nothing: only this does.
+            for _ in range(new.takes):
+                quotas.take(quotas.PREVIS, by)
         shot = new.shot or uuid.uuid4()
         # A shot of its own answers nothing: the comment would point away from its takes.
         answers = new.answers if new.answers and new.answers.generation.shot == shot else None

@@ -7,10 +7,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.socialaccount.app_settings import UID_MAX_LENGTH
 from allauth.socialaccount.models import SocialAccount, SocialApp
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 
 from studio.incoming_text import clean_line, cut
@@ -23,6 +24,9 @@ from studio.services.people import COMMAND_LINE_EMAIL, a_role, has_people
 
 logger = logging.getLogger(__name__)
 
+MAX_EMAIL_CHARS = 254  # of its column
+CLAIMS = ("sub", "email", "email_verified", "name")
+MAX_CLAIM_CHARS = {"sub": UID_MAX_LENGTH, "email": 1000, "email_verified": 10, "name": 10_000}
 DEACTIVATED = "Your account in this studio is deactivated. Ask whoever runs it."
 
 
@@ -58,6 +62,28 @@ def app() -> SocialApp | None:
     )
 
 
+def readable(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the studio reads of an issuer's answer, its ID token and user info, and no more.
+
+    Raises ValueError for an answer that no issuer gives: it must neither be kept nor break a page.
+    """
+    kept = {}
+    for name in ("id_token", "userinfo"):
+        if (part := data.get(name)) is None:
+            continue
+        if not isinstance(part, dict):
+            raise ValueError(f"The {name} is no object.")
+        kept[name] = {claim: part[claim] for claim in CLAIMS if claim in part}
+        for claim, value in kept[name].items():
+            if claim == "sub" and not isinstance(value, str):
+                raise ValueError("The subject is no text.")
+            if isinstance(value, str) and ("\0" in value or len(value) > MAX_CLAIM_CHARS[claim]):
+                raise ValueError(f"The {claim} cannot be kept.")
+    if "exp" not in (data.get("id_token") or {"exp": None}):
+        raise ValueError("The ID token does not say when it ends.")
+    return kept
+
+
 def read_claims(data: dict[str, Any]) -> Claims:
     """Return what the issuer says of a person, from its ID token and its user info.
 
@@ -78,10 +104,12 @@ def read_claims(data: dict[str, Any]) -> Claims:
     email = email.lower()
     try:
         validate_email(email)
+        MaxLengthValidator(MAX_EMAIL_CHARS)(email)
     except ValidationError:
         raise StudioError(f"{_name()} did not say your e-mail address.") from None
     # A few issuers write the word; "false" is a text that counts as true.
-    if said.get("email_verified") not in (True, "true"):
+    verified = said.get("email_verified")
+    if verified is not True and verified != "true":
         raise StudioError(
             f"{_name()} does not say that {email} is verified, so the studio cannot rely on it."
         )

@@ -46,6 +46,8 @@ GOING = (S.QUEUED, S.RUNNING, S.UNDOING)
 ENDED = (S.DONE, S.FAILED)
 T = TypeVar("T")
 BROKEN_CLIP = "Something went wrong in the studio with this clip; it is left as it was."
+EDITORS_ONLY = "Reviewers can rate and judge clips; this takes an editor."
+NOT_ALLOWED = "{name} may not change clips of this project any more."
 BROKEN = "Something went wrong in the studio. What was done until then stays; it can be undone."
 
 
@@ -103,15 +105,26 @@ def _deed(membership: Membership, action: str) -> Deed:
     deed = DEEDS.get(action)
     if deed is None:
         raise StudioError(f"Action is “{action[:20]}”; choose one from the selection bar.")
-    if deed.may == "create" and not membership.can_create:
-        raise PermissionDenied("Reviewers can rate and judge clips; this takes an editor.")
+    if not _reaches(membership, deed):
+        raise PermissionDenied(EDITORS_ONLY)
     return deed
 
 
+def _reaches(membership: Membership, deed: Deed) -> bool:
+    return deed.may != "create" or membership.can_create
+
+
 def may_undo(run: BulkRun, membership: Membership) -> bool:
-    """Whether this person may take the run back now: their own, or any for an owner."""
-    mine = run.by_id == membership.user_id or membership.can_manage
-    return mine and run.state in ENDED and run.done > 0 and not is_forgotten(run)
+    """Whether this person may take the run back now: their own, or any for an owner.
+
+    Undoing changes as much as doing: it takes the same right.
+    """
+    may = _is_theirs(run, membership) and _reaches(membership, DEEDS[run.action])
+    return may and run.state in ENDED and run.done > 0 and not is_forgotten(run)
+
+
+def _is_theirs(run: BulkRun, membership: Membership) -> bool:
+    return run.by_id == membership.user_id or membership.can_manage
 
 
 def is_forgotten(run: BulkRun) -> bool:
@@ -124,8 +137,10 @@ def undo(*, run: BulkRun, membership: Membership) -> BulkRun:
 
     Pressed twice, it is undone once. Raises StudioError and PermissionDenied.
     """
-    if run.by_id != membership.user_id and not membership.can_manage:
+    if not _is_theirs(run, membership):
         raise PermissionDenied("Only the person who did this, or an owner, can undo it.")
+    if not _reaches(membership, DEEDS[run.action]):
+        raise PermissionDenied(EDITORS_ONLY)
     if run.state in (S.UNDOING, S.UNDONE):
         return run
     if not may_undo(run, membership):
@@ -216,8 +231,37 @@ def _batch(pk: int, lease: datetime) -> datetime | None:
         # Whoever changes a clip takes its project's row first: what is read from here on stays so.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
         deed = DEEDS[run.action]
-        going = _undo_batch(run, deed) if run.state == S.UNDOING else _apply_batch(run, deed)
+        undoes = run.state == S.UNDOING
+        if stop := _not_allowed(run, deed):
+            _stop_undoing(run, stop) if undoes else _stop(run, stop)
+            return None
+        going = _undo_batch(run, deed) if undoes else _apply_batch(run, deed)
         return until if going else None
+
+
+def _not_allowed(run: BulkRun, deed: Deed) -> str:
+    """Say why whoever began this may not go on: their right may have ended since. Empty if they may."""
+    undoing = run.params.get("undone_by") if run.state == S.UNDOING else None
+    person = User.objects.filter(pk=undoing).first() if undoing else run.by
+    members = Membership.objects.filter(project=run.project_id, user=person, user__is_active=True)
+    membership = members.first()
+    if person is not None and membership is not None and _reaches(membership, deed):
+        return ""
+    return NOT_ALLOWED.format(name=person.name if person else "Whoever asked for this")
+
+
+def _stop(run: BulkRun, why: str) -> None:
+    """Leave what waits as it is, and end the run."""
+    waiting = run.items.filter(outcome=BulkItem.Outcome.WAITING)
+    rest = waiting.update(outcome=BulkItem.Outcome.SKIPPED, reason=why[:200])
+    BulkRun.objects.filter(pk=run.pk).update(skipped=F("skipped") + rest, failure_text=why[:300])
+    _finish(run, S.DONE)
+
+
+def _stop_undoing(run: BulkRun, why: str) -> None:
+    """Leave the rest as it was done: an owner may undo it."""
+    BulkRun.objects.filter(pk=run.pk).update(failure_text=why[:300])
+    _finish(run, S.DONE)
 
 
 def _pairs(items: list[BulkItem]) -> list[Pair]:
@@ -237,11 +281,9 @@ def _apply_batch(run: BulkRun, deed: Deed) -> bool:
     if items and not stop:
         return True
     if stop:
-        rest = waiting.update(outcome=BulkItem.Outcome.SKIPPED, reason=stop[:200])
-        BulkRun.objects.filter(pk=run.pk).update(
-            skipped=F("skipped") + rest, failure_text=stop[:300]
-        )
-    _finish(run, S.DONE)
+        _stop(run, stop)
+    else:
+        _finish(run, S.DONE)
     return False
 
 

@@ -27,6 +27,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from studio import concepts
+from studio.folding import folded_name
 from studio.models.generation import MOVING_STATES, State, Verdict
 from studio.models.project import ASPECT_RATIOS
 from studio.providers.catalog import PROVIDER_LABELS, SPECS
@@ -196,7 +197,7 @@ def read(query: str | QueryDict) -> Wanted:
             known = _known(where, value)
             if known is None:
                 problems.append(_refusal(where, value))
-            elif known not in chosen[where]:
+            elif all(compared(where, known) != compared(where, one) for one in chosen[where]):
                 chosen[where].append(known)
     for kind in ONE_ONLY:
         del chosen[kind][1:]
@@ -217,6 +218,13 @@ def read(query: str | QueryDict) -> Wanted:
     return Wanted(
         q, {kind: tuple(v) for kind, v in chosen.items()}, sort, since, until, tuple(problems)
     )
+
+
+def compared(kind: str, value: str) -> str:
+    """Return a value as it is compared with another: a tag folded, a code without dashes."""
+    if kind == "tag":
+        return folded_name(value)
+    return value.replace("-", "") if kind in ("chain", "collection") else value
 
 
 def _known(kind: str, value: str) -> str | None:

@@ -57,9 +57,13 @@ def chosen_names(project: Project, wanted: Wanted) -> dict[tuple[str, str], str]
             asked.append(_named(kind, project, values))
     if not asked:
         return names
-    spelt = {(kind, _plain(kind, value)): value for kind in OWN for value in wanted.chosen[kind]}
+    spelt = {
+        (kind, filters.compared(kind, value)): value
+        for kind in OWN
+        for value in wanted.chosen[kind]
+    }
     for kind, value, name in asked[0].union(*asked[1:], all=True):
-        names[kind, spelt[kind, _plain(kind, value)]] = name
+        names[kind, spelt[kind, filters.compared(kind, value)]] = name
     return names
 
 
@@ -75,11 +79,6 @@ def _named(kind: str, project: Project, values: list[str]) -> QuerySet[Any]:
         rows, key, name = rows.filter(code__in=values), "code", "title"
     text = CharField()
     return rows.order_by().values_list(Value(kind, text), Cast(key, text), Cast(name, text))
-
-
-def _plain(kind: str, value: str) -> str:
-    """Return a value as it is compared: tags folded, codes without dashes."""
-    return folded_name(value) if kind == "tag" else value.replace("-", "")
 
 
 def own_values(kind: str, project: Project) -> list[tuple[str, str]]:

@@ -18,12 +18,12 @@ MOST_SUGGESTED = 20
 
 def clean_name(raw: str) -> str:
     """Read a tag as it was typed; a # in front is not part of it. Raises StudioError."""
-    name = tidy_line(raw).lstrip("#").strip()
+    name = tidy_line(raw).lstrip("#＃").strip()
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise StudioError(
             f"The tag has {len(name)} characters; 1 to {MAX_NAME_CHARS} are allowed.", field="tag"
         )
-    if "," in name:
+    if "," in fold(name):
         raise StudioError("A tag has no comma in it; put them on one at a time.", field="tag")
     return name
 

@@ -17,7 +17,7 @@ from studio.services.sharing import making as sharing
 MOST_VIEWS = 100  # one person's in one project
 MAX_NAME_CHARS = 60
 MAX_QUERY_CHARS = 2000
-UNDO_SALT = "studio.saved-view"
+UNDO_SALT = "studio.saved-view.2"  # changes with what is signed
 UNDO_S = 3600
 
 
@@ -86,7 +86,7 @@ def restore_view(*, project: Project, by: User, kept: str) -> SavedView:
     """Bring a deleted view back; once more is harmless. Raises StudioError."""
     try:
         values: list[Any] = signing.loads(kept, salt=UNDO_SALT, max_age=UNDO_S)
-        code, project_id, owner_id, name, query, shared, members, shares = values
+        code, project_id, owner_id, name, query, shared, members, links = values
     except (signing.BadSignature, ValueError):
         raise StudioError("This view was deleted too long ago to be brought back.") from None
     owns = owner_id == by.pk or Membership.objects.filter(
@@ -100,7 +100,7 @@ def restore_view(*, project: Project, by: User, kept: str) -> SavedView:
             code=code, project=project, owner_id=owner_id, name=name, query=query, shared=shared
         )
         _write(view)
-        sharing.take_back(saved_view=view, shares=shares)
+        sharing.take_back(saved_view=view, closed=links)
         Membership.objects.filter(pk__in=members, project=project, default_view=None).update(
             default_view=view
         )

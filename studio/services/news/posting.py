@@ -8,15 +8,18 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import socket
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from studio.media.addresses import is_public
+from studio.media.addresses import is_public, resolve_host
 from studio.tls import tls_context
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,12 @@ TIMEOUT_S = 10.0  # for all of one message: name, connection, answer
 SECRET_PREFIX = "whsec_"  # noqa: S105 (how Standard Webhooks begins every secret)
 USER_AGENT = "Ray-Studio-Webhooks/1"
 MOST_ADDRESSES = 3
+NOT_AN_ADDRESS = "This is not an address. It should read like https://hooks.example/ray."
+# Names that no public server has (RFC 6761, 6762, 8375, and what routers and clouds use inside).
+INSIDE = (".localhost", ".localdomain", ".local", ".internal", ".home.arpa", ".lan")
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+# The last label has a letter: anything else is an address that was mistyped.
+_HOST_NAME = re.compile(rf"({_LABEL}\.)*(?=[^.]*[a-z]){_LABEL}\.?", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +59,49 @@ class Answer:
 
 
 def refusal(url: str, allow_hosts: frozenset[str]) -> str:
-    """Say why messages must not go to this address, as far as it can be told without asking DNS."""
+    """Say why messages must not go to this address, as far as it can be told without asking DNS.
+
+    Read by the same parser that sends, so that both mean the same host.
+    """
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "This is not an address. It should read like https://hooks.example/ray."
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host or any(c.isspace() for c in url):
-        return "This is not an address. It should read like https://hooks.example/ray."
-    if parts.username is not None or parts.password is not None:
+        target = httpx.URL(url)
+        host, port = target.raw_host.decode("ascii"), _port_of(target)
+        urlsplit(url).port  # noqa: B018 (raises ValueError above 65535)
+    except (httpx.InvalidURL, ValueError):
+        return NOT_AN_ADDRESS
+    if target.scheme not in {"http", "https"} or not host or any(c.isspace() for c in url):
+        return NOT_AN_ADDRESS
+    if target.userinfo or "\\" in url:
         return "The address has a user name or password in it. The signature is what proves us."
-    if is_listed(host, port or (443 if parts.scheme == "https" else 80), allow_hosts):
+    if is_listed(host, port, allow_hosts):
         return ""
-    if parts.scheme != "https":
+    if target.scheme != "https":
         return "The address must begin with https://."
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        return f"The host {host} is not on the public internet."
-    if _is_literal(host) and not is_public(host):
-        return f"The host {host} is not on the public internet."
+    address = _literal(host)
+    if address is None and not _HOST_NAME.fullmatch(host):
+        return NOT_AN_ADDRESS
+    if _is_inside(host) if address is None else not is_public(address):
+        return f"The host {target.host} is not on the public internet."
     return ""
+
+
+def _port_of(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _literal(host: str) -> str | None:
+    """Return the IP address a host is written as, in any way the system's resolver reads; else None."""
+    if ":" in host:
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        return None
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a host name is of this machine or its network: one word, or of a reserved ending."""
+    return "." not in name.rstrip(".") or name.rstrip(".").endswith(INSIDE)
 
 
 def is_listed(host: str, port: int, allow_hosts: frozenset[str]) -> bool:
@@ -77,14 +109,6 @@ def is_listed(host: str, port: int, allow_hosts: frozenset[str]) -> bool:
     names = {host.lower(), f"[{host.lower()}]"}
     names |= {f"{name}:{port}" for name in names}
     return not names.isdisjoint(entry.lower() for entry in allow_hosts)
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.split("%")[0])
-    except OSError:
-        return False
-    return True
 
 
 # ---- The signature --------------------------------------------------------------------------
@@ -128,22 +152,34 @@ def post_all(
 async def _post_all(
     messages: Sequence[Message], timestamp: int, allow_hosts: frozenset[str], timeout_s: float
 ) -> list[Answer]:
-    async with httpx.AsyncClient(
-        timeout=timeout_s,
-        follow_redirects=False,
-        trust_env=False,
-        verify=tls_context(trust_env=False),
-    ) as client:
-        return list(
-            await asyncio.gather(
-                *(_post(client, message, timestamp, allow_hosts, timeout_s) for message in messages)
+    # Each message has a thread that looks up its host, and nobody waits for those that hang: a name's
+    # own server may take far longer than a message may.
+    lookups = ThreadPoolExecutor(max(len(messages), 1), "webhook-names")
+    try:
+        async with httpx.AsyncClient(
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            verify=tls_context(trust_env=False),
+        ) as client:
+            post = partial(
+                _post,
+                client,
+                lookups,
+                timestamp=timestamp,
+                allow_hosts=allow_hosts,
+                timeout_s=timeout_s,
             )
-        )
+            return list(await asyncio.gather(*(post(message) for message in messages)))
+    finally:
+        lookups.shutdown(wait=False, cancel_futures=True)
 
 
 async def _post(
     client: httpx.AsyncClient,
+    lookups: Executor,
     message: Message,
+    *,
     timestamp: int,
     allow_hosts: frozenset[str],
     timeout_s: float,
@@ -155,7 +191,8 @@ async def _post(
         headers = headers_for(message, timestamp, body)
         # One limit over everything: a receiver may send a byte of its answer now and then for ever.
         async with asyncio.timeout(timeout_s):
-            return await _send(client, httpx.URL(message.url), headers, body, allow_hosts)
+            url = httpx.URL(message.url)
+            return await _send(client, lookups, url, headers, body, allow_hosts)
     except (TimeoutError, httpx.TimeoutException):
         return Answer(error=f"No answer within {timeout_s:g} s.")
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
@@ -169,18 +206,19 @@ async def _post(
 
 async def _send(
     client: httpx.AsyncClient,
+    lookups: Executor,
     url: httpx.URL,
     headers: dict[str, str],
     body: bytes,
     allow_hosts: frozenset[str],
 ) -> Answer:
     host = url.raw_host.decode("ascii")
-    port = url.port or (443 if url.scheme == "https" else 80)
+    port = _port_of(url)
     if is_listed(host, port, allow_hosts):
         return await _exchange(
             client, client.build_request("POST", url, headers=headers, content=body)
         )
-    addresses = await _addresses(host, port)
+    addresses = await _addresses(lookups, host, port)
     if not addresses:
         return Answer(error=f"The host {url.host} was not found.")
     if not all(is_public(address) for address in addresses):
@@ -213,12 +251,12 @@ async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> Answer
     return Answer(response.status_code)
 
 
-async def _addresses(host: str, port: int) -> list[str]:
+async def _addresses(lookups: Executor, host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await loop.run_in_executor(lookups, resolve_host, host, port)
     except (socket.gaierror, UnicodeError):
         return []
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _reason(error: Exception) -> str:

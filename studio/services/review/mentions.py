@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from studio.folding import fold, fold_letter
+from studio.incoming_text import is_within_letter
 from studio.models import Comment, Project, User
 
 TOKEN = re.compile(r"@\{(\d{1,18})\}")
@@ -47,7 +48,8 @@ def handle_of(user: User, found: Mapping[str, User]) -> str:
 
 def keep_mentions(text: str, project: Project | int) -> tuple[str, list[User]]:
     """Return the text with every mention of a member as its token, and the people; ≤ one query."""
-    if "@" not in text:
+    letters, places = _folded(text)
+    if "@" not in letters:
         return text, []
     found = handles(people_of(project))
     names = "|".join(re.escape(name) for name in sorted(found, key=len, reverse=True))
@@ -55,12 +57,11 @@ def keep_mentions(text: str, project: Project | int) -> tuple[str, list[User]]:
         return text, []
     said: dict[int, User] = {}
     kept, at = [], 0
-    letters, places = _folded(text)
     pattern = re.compile(rf"(?<![\w@.])@({names})(?![\w@]|\.\w)")
     for match in pattern.finditer(letters):
         start, end = places[match.start()], places[match.end() - 1] + 1
-        # A letter that is compared as several is not ended within.
-        if match.end() < len(letters) and places[match.end()] < end:
+        # Neither is a letter that is compared as several ended within, nor one apart from its marks.
+        if match.end() < len(letters) and places[match.end()] < end or is_within_letter(text, end):
             continue
         user = found[match[1]]
         said[user.pk] = user

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -115,24 +116,29 @@ def revoke_share(*, share: Share) -> bool:
     return closed == 1
 
 
-def let_go_of(*, saved_view: SavedView) -> list[int]:
+def let_go_of(*, saved_view: SavedView) -> dict[str, Any]:
     """Close the links to a saved view that is about to be deleted; call before that.
 
     The row of a share outlives what it opened: its guests' names stand beside what they said.
-    Returns which links were closed, as `take_back` takes them.
+    Returns which links were closed and when, as JSON, as `take_back` takes it.
     """
+    now = timezone.now()
     with transaction.atomic():
         shares = Share.objects.filter(saved_view=saved_view)
         was_open = list(shares.filter(revoked_at=None).values_list("pk", flat=True))
-        Share.objects.filter(pk__in=was_open).update(revoked_at=timezone.now())
+        Share.objects.filter(pk__in=was_open).update(revoked_at=now)
         shares.update(saved_view=None)
-    return was_open
+    return {"links": was_open, "at": now.isoformat()}
 
 
-def take_back(*, saved_view: SavedView, shares: Sequence[int]) -> None:
-    """The view was brought back: open the links that were closed with it."""
+def take_back(*, saved_view: SavedView, closed: dict[str, Any]) -> None:
+    """The view was brought back: open the links that were closed with it, and at no other time."""
     lost = Share.objects.filter(
-        pk__in=shares, project=saved_view.project_id, chain=None, saved_view=None
+        pk__in=closed["links"],
+        revoked_at=datetime.fromisoformat(closed["at"]),
+        project=saved_view.project_id,
+        chain=None,
+        saved_view=None,
     )
     lost.filter(generations=None).update(saved_view=saved_view, revoked_at=None)
 

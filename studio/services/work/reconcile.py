@@ -218,9 +218,9 @@ def _settle(matches: Matches, free: RecentJobs, due: set[int]) -> int:
         if shot.row.pk in due:
             _look_again(shot.row)
     for shot in matches.waits:
-        # Its own look is set already. A rival that never ends is left to a person.
-        if shot.row.pk in due and _age(shot.row) > LOOKS[-1]:
-            _look_again(shot.row)
+        # Its next look is set already. A rival that never ends is left to a person.
+        if shot.row.pk in due and _age(shot.row) > NO_ANSWER_MOST:
+            _stop_looking([shot.row])
     for shot in matches.none:
         clear_candidates(shot.row)
         if shot.row.pk in due:

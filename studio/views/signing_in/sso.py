@@ -16,6 +16,7 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -45,6 +46,15 @@ class _Issuer(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is u
         if settings.PUBLIC_URL:
             return f"{settings.PUBLIC_URL}/sso/callback/"
         return request.build_absolute_uri("/sso/callback/")
+
+    def complete_login(self, *args: Any, **kwargs: Any) -> SocialLogin:
+        """Read the issuer's answer. Raises ValueError for one that no issuer gives."""
+        try:
+            login = super().complete_login(*args, **kwargs)
+        except (AttributeError, TypeError, ImproperlyConfigured) as error:
+            raise ValueError("It is not of the shape it must have.") from error
+        login.account.extra_data = sso.readable(login.account.extra_data)
+        return login
 
 
 @never_cache

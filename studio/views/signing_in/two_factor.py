@@ -34,13 +34,12 @@ PENDING = "studio_two_factor_pending"
 def sign_in_code(request: HttpRequest) -> HttpResponseBase:
     """Ask for the code of somebody whose password was right."""
     stage = LoginStageController.enter(request, CodeStage.key)
-    user = stage.login.user if stage else None
-    if request.user.is_authenticated or stage is None or not (user and user.is_active):
+    if request.user.is_authenticated or stage is None or not stage.holds():
         return redirect("login")
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            row = two_factor.check(user=user, code=form.cleaned_data["code"])
+            row = two_factor.check(user=stage.login.user, code=form.cleaned_data["code"])
         except StudioError as error:
             form.add_error("code", error.message)
         else:
