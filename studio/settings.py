@@ -18,17 +18,34 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from studio.cookie_names import named_for
+from studio.incoming_text import tidy_line
 from studio.launcher.unusable import unusable_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # environ is untyped
+    """The environment, in which everything but the place of a folder is text."""
+
+    def str(self, var: str, default: Any = environ.Env.NOTSET, multiline: bool = False) -> str:
+        value: str = super().str(var, default, multiline)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            if var not in FOLDERS:
+                raise ImproperlyConfigured(f"{var} is not text: it must be UTF-8.") from None
+        return value
+
+
+FOLDERS = frozenset({"STUDIO_DATA_DIR", "STUDIO_STATIC_ROOT"})
+env = Environment()
 
 
 def _number(name: str, default: int, *, least: int = 0) -> int:
     raw = env.str(name, default="")
     if not raw:
         return default
-    if not raw.isdigit() or int(raw) < least:
+    if not raw.isascii() or not raw.isdigit() or int(raw) < least:
         raise ImproperlyConfigured(f"{name} is {raw!r}; it must be a whole number from {least} up.")
     return int(raw)
 
@@ -407,7 +424,7 @@ if REQUIRE_TWO_FACTOR not in {"", "staff", "everyone"}:
 SSO_ISSUER = env.str("STUDIO_SSO_ISSUER", default="").rstrip("/")
 SSO_CLIENT_ID = env.str("STUDIO_SSO_CLIENT_ID", default="")
 SSO_CLIENT_SECRET = env.str("STUDIO_SSO_CLIENT_SECRET", default="")
-SSO_NAME = env.str("STUDIO_SSO_NAME", default="") or "your company"
+SSO_NAME = tidy_line(env.str("STUDIO_SSO_NAME", default="")) or "your company"
 SSO_DOMAINS = frozenset(domain.lower().lstrip("@") for domain in _words("STUDIO_SSO_DOMAINS"))
 SSO_NEW_PEOPLE = env.str("STUDIO_SSO_NEW_PEOPLE", default="")
 if SSO_ISSUER and (
@@ -514,7 +531,8 @@ EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 EMAIL_PORT = _mail["EMAIL_PORT"] or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
 EMAIL_TIMEOUT = 20  # seconds
 DEFAULT_FROM_EMAIL = (
-    env.str("STUDIO_MAIL_FROM", default="") or f"Ray Studio <studio@{_public_host or 'localhost'}>"
+    tidy_line(env.str("STUDIO_MAIL_FROM", default=""))
+    or f"Ray Studio <studio@{_public_host or 'localhost'}>"
 )
 DIGEST_HOUR = _number("STUDIO_DIGEST_HOUR", 7)
 if DIGEST_HOUR > 23:

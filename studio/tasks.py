@@ -11,6 +11,7 @@ from django.utils import timezone
 from studio import sweep as sweeping
 from studio.queue import enqueue
 from studio.services import clip_facts, email_address, notices
+from studio.services.apart import Apart
 from studio.services.bulk import runs
 from studio.services.exchange import import_runs
 from studio.services.film import stitching
@@ -159,8 +160,10 @@ def resume_bulk() -> str:
 
 def clear_up() -> str:
     """Let go of what is due: the bin's files, files without a row, old rows. Fold new names."""
-    fold_new_names(apps)
-    return routine.clear_up().sentence
+    apart = Apart()
+    with apart.one("the folding of new names"):
+        fold_new_names(apps)
+    return f"{routine.clear_up().sentence}{apart}"
 
 
 def empty_bin(project_pk: int, until: str) -> str:

@@ -630,3 +630,30 @@ def test_the_command_names_the_people_of_the_archive(elsewhere, tmp_path, capsys
     path.write_bytes(changed(elsewhere, say).getvalue())
     call_command("import_project", str(path), owner="bob@example.com")
     assert "What Zoe said and decided is shown under these names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(6, 255), (46, 0), (28, 255), (8, 255)],
+    ids=["a version of the future", "no name", "a long name", "flags"],
+)
+def test_a_damaged_directory_is_refused_or_read_without_its_file(project, at, value):
+    data = bytearray(archived(project))
+    # The second member's record: the first is the manifest.
+    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
+    data[second + at] = value
+    try:
+        with manifests.Archive(io.BytesIO(bytes(data))) as archive:
+            assert len(archive.clips) == 4
+    except StudioError:
+        assert at != 46
+
+
+def test_a_clip_without_a_title_is_called_by_its_prompt(project, alice):
+    def blank(manifest):
+        for clip, title in zip(manifest["clips"], ("", "\u200b", None, "\x00 "), strict=True):
+            clip["title"] = title
+
+    report = import_archive(changed(archived(project), blank), by=make_user("Zed"))
+    titles = set(report.project.generations.values_list("title", flat=True))
+    assert titles == {"Low cloud slides between the ridges", "Second & <more>"}

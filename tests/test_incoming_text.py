@@ -187,13 +187,47 @@ READERS = {
 
 @pytest.mark.pure
 def test_nothing_else_reads_text_from_outside():
-    reads = re.compile(r"request\.(body|read\()|json\.loads?\(")
-    found = {
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "studio").rglob("*.py")
-        if reads.search(path.read_text())
-    }
-    assert {one for one in found if "/launcher/" not in one} == set(READERS)
+    reads = re.compile(
+        r"request\.(body|read|_?stream\b)|json\.loads?\(|csv\.(reader|DictReader)|sys\.stdin\b|\binput\("
+        r"|\.read\([^)]*\)\.decode\("
+    )
+    assert {place for place, text in sources() if reads.search(text)} == set(READERS)
+
+
+# What of a request's other parts is read, and how that is clean or none of people's words.
+PARTS_READ = {
+    '"User-Agent"': "cleaned by studio/services/sessions.py; elsewhere only searched",
+    '"X-Forwarded-For"': "addresses, read as such",
+    '"REMOTE_ADDR"': "an address, of the web server",
+    '"CONTENT_LENGTH"': "digits", '"Content-Length"': "digits",
+    '"Transfer-Encoding"': "only searched",
+    '"Authorization"': "only compared", '"Sec-Fetch-Site"': "only compared",
+    '"Range"': "digits", '"If-Range"': "only compared",
+    '"HX-Request"': "whether it is there", '"HX-Boosted"': "whether it is there",
+    "HEADER": "a request's number, matched by its pattern",
+    '"density"': "digits",
+    "cookie_name(": "signed or compared",
+}  # fmt: skip
+
+
+@pytest.mark.pure
+def test_no_other_header_or_cookie_is_read():
+    part = re.compile(
+        r"""request\.(?:headers|META|COOKIES)(?:\.get\(|\[)\s*("[^"]*"|\w+\(?)"""
+        r"""|("[^"]*"|\w+\([^)]*\)) (?:not )?in request\.(?:headers|META|COOKIES)\b(?![.\[])"""
+    )
+    found = set()
+    for _, text in sources():
+        for read, asked in part.findall(text):
+            found.add(read or re.sub(r"\(.*", "(", asked))
+    assert found == set(PARTS_READ)
+
+
+def sources():
+    """Return the place and text of each module of the studio but those that start it."""
+    for path in (ROOT / "studio").rglob("*.py"):
+        if "launcher" not in path.parts:
+            yield str(path.relative_to(ROOT)), path.read_text()
 
 
 @pytest.mark.pure

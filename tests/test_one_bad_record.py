@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.utils import timezone
 
+from studio import tasks
 from studio.models import (
     BulkRun,
     Export,
@@ -132,6 +133,13 @@ def test_retention_lets_go_of_everything_else(monkeypatch):
     assert gone == ["one", "three", "four", "one", "three"]
     assert (first.left, first.trouble) == (1, "failed and left out: bad")
     assert second.trouble.startswith("ZeroDivisionError") and third.count == 2
+
+
+def test_names_that_cannot_be_folded_keep_nothing_from_being_cleared_up(monkeypatch):
+    monkeypatch.setattr(tasks, "fold_new_names", breaks_at(None, lambda *_: True))
+    assert tasks.clear_up() == (
+        "nothing was due; 0 bytes; 0 files missing; failed and left out: the folding of new names"
+    )
 
 
 def test_every_other_account_is_asked(monkeypatch):

@@ -141,6 +141,10 @@ def test_hsts_reaches_as_far_as_it_is_told(tmp_path, value, answer):
             {"STUDIO_HSTS": "yes"},
             "STUDIO_HSTS is 'yes'; it must be off, host, subdomains or preload.",
         ),
+        ({"STUDIO_DIGEST_HOUR": "³"}, "STUDIO_DIGEST_HOUR is '³'; it must be a whole number"),
+        ({"STUDIO_PROXIES": "٣"}, "STUDIO_PROXIES is '٣'; it must be a whole number from 0"),
+        ({"SECRET_KEY": "cl\udce9"}, "SECRET_KEY is not text: it must be UTF-8."),
+        ({"STUDIO_SSO_NAME": "J\udce9r"}, "STUDIO_SSO_NAME is not text: it must be UTF-8."),
         ({"STUDIO_STORAGE": "gs://bucket"}, "STUDIO_STORAGE is 'gs://bucket'; it must be file or"),
     ],
 )
@@ -148,6 +152,20 @@ def test_a_bad_value_is_named_with_what_is_allowed(tmp_path, environment, said):
     answer = read(tmp_path, **environment)
     assert said in answer
     assert "\n" not in answer
+
+
+def test_a_folder_may_be_called_by_any_bytes(tmp_path):
+    place = tmp_path / "caf\udce9"
+    assert read(tmp_path, "DATA_DIR_PROBLEM", STUDIO_DATA_DIR=str(place)) == [""]
+    assert place.is_dir()
+
+
+def test_what_stands_in_mails_and_on_buttons_is_one_line(tmp_path):
+    names = "DEFAULT_FROM_EMAIL", "SSO_NAME"
+    said = read(
+        tmp_path, *names, STUDIO_MAIL_FROM="Ray\n<ray@x.example>", STUDIO_SSO_NAME="A\u202e\tB"
+    )
+    assert said == ["Ray <ray@x.example>", "A B"]
 
 
 def test_manage_prints_a_refusal_as_one_sentence(tmp_path):

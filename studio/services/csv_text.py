@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from io import StringIO
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the system's own code
 CONTENT_TYPE = "text/csv; charset=utf-8"
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 # Spreadsheets look past blanks, and take full-width signs for the plain ones.
 _ACTING = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -25,13 +27,5 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
 def _harmless(cell: str) -> str:
     """A cell that a spreadsheet would run as a formula becomes text; numbers stay numbers."""
     if cell.startswith(_ACTING) or cell.lstrip().startswith(_ACTING):
-        return cell if _is_number(cell) else f"'{cell}"
+        return cell if _NUMBER.fullmatch(cell) else f"'{cell}"
     return cell
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -1,9 +1,9 @@
 // The chain page: plays clips one after another without a gap, keeps the playhead and the timeline
 // together, and shows what others do to the chain without stopping anything.
-import { frameAt, middleOf } from "./frames.js";
+import { frameAt, middleOf, timecode } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
-import { layOut, segmentsTo, timecode } from "./timeline.js";
+import { layOut, segmentsTo } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const main = $("main");

@@ -1,9 +1,8 @@
 // Two to four clips under one playhead: side by side, flipped in place, or their difference.
 import { calm } from "./deck.js";
-import { frameAt, frameLength, middleOf } from "./frames.js";
+import { frameAt, frameLength, middleOf, momentAt, timecode } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
-import { timecode } from "./timeline.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
 const LATE_S = 0.25; // further off than this a clip is set right at once, nearer by its pace
@@ -205,7 +204,9 @@ main.addEventListener("toggle", (event) => {
 seek.addEventListener("input", () => go(seek.value / 1000));
 $("views").addEventListener("change", (event) => setView(event.target.value));
 document.body.addEventListener("htmx:configRequest", (event) => {
-  if (event.detail.elt.closest?.(".judge") && event.detail.parameters.text) event.detail.parameters.at_ms = Math.round(head * 1000);
+  const pane = event.detail.elt.closest?.(".judge")?.closest(".pane");
+  if (!pane || !event.detail.parameters.text) return;
+  event.detail.parameters.at_ms = momentAt(head, frameLength(pane.querySelector("video").dataset.fps));
 });
 
 const press = (selector) => panes[chosen].querySelector(selector)?.click();

@@ -1,6 +1,7 @@
 // The lightbox: one clip large, over the gallery or as a page of its own. It moves clip to clip in
 // the gallery's filter and order, beyond what the gallery has loaded, and the address goes along.
 import { calm, onSwipe, prepare, present, start, step, toggle } from "./deck.js";
+import { frameLength, momentAt } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { showShortcuts } from "./shortcuts.js";
 import { lettersOn, toast, typing } from "./studio.js";
@@ -213,7 +214,7 @@ document.addEventListener("toggle", (event) => {
 }, true);
 document.body.addEventListener("htmx:configRequest", (event) => {
   const form = event.detail.elt.closest?.("#look .judge");
-  if (form && event.detail.parameters.text) event.detail.parameters.at_ms = Math.round(look().querySelector("video").currentTime * 1000);
+  if (form && event.detail.parameters.text) event.detail.parameters.at_ms = momentAt(video().currentTime, frameLength(look().dataset.fps));
 });
 document.body.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful || !event.detail.pathInfo?.requestPath.endsWith("/judge/")) return;

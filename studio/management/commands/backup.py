@@ -18,7 +18,7 @@ from studio.services.exchange.kept_backups import MAX_KEPT, backup_folder, write
 
 
 def kept_count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= MAX_KEPT:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_KEPT:
         raise ArgumentTypeError(f"{text} is not a whole number from 1 to {MAX_KEPT}")
     return int(text)
 

@@ -27,7 +27,7 @@ LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 def _whole(text: str, least: int, most: int) -> int:
-    if not text.isdigit() or not least <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise ArgumentTypeError(f"{text} is not a whole number from {least} to {most}")
     return int(text)
 

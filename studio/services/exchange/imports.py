@@ -31,7 +31,7 @@ from studio.models import (
     Segment,
     User,
 )
-from studio.models.generation import Charged, Verdict
+from studio.models.generation import Charged, Verdict, title_from
 from studio.plain_text import one_line
 from studio.providers.catalog import PROVIDER_LABELS
 from studio.services import disk
@@ -428,9 +428,10 @@ def _free_code(model: type[models.Model], codes: list[uuid.UUID]) -> uuid.UUID:
 def _columns(record: Record) -> dict[str, Any]:
     """Return what a clip's record says of how it was asked for and judged."""
     record.text("by", 80)  # kept with the rest, for whoever asks who made it
+    prompt = record.text("prompt", 20_000)
     return {
-        "title": record.text("title", 120),
-        "prompt": record.text("prompt", 20_000),
+        "title": record.text("title", 120) or title_from(prompt),
+        "prompt": prompt,
         "sent_prompt": record.text("sent_prompt", 20_000),
         "style_notes": record.text("style_notes", 500),
         "concepts": record.words("concepts", 40),

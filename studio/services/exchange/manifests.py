@@ -42,7 +42,7 @@ class Archive:
     def __init__(self, file: IO[bytes] | Path) -> None:
         try:
             self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (*BROKEN, OSError) as error:
             raise StudioError("This is not a ZIP archive, or it is cut short.") from error
         self.problems: list[str] = []
         self._more_problems = 0
@@ -222,7 +222,8 @@ def _by_place(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     by_name: dict[str, zipfile.ZipInfo] = {}
     for info in members:
         name = info.filename.replace("\\", "/").removeprefix("./")
-        if not info.is_dir() and not _is_of_the_system(name):
+        # A name may be empty: of one that begins with NUL nothing is left.
+        if name and not info.is_dir() and not _is_of_the_system(name):
             by_name[name] = info
     if MANIFEST in by_name:
         return by_name

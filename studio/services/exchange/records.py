@@ -12,7 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from studio.incoming_text import LINES, clean_line
+from studio.incoming_text import LINES, tidy_line
 from studio.plain_text import one_line
 from studio.services.errors import StudioError
 from studio.services.exchange.manifest_json import plain
@@ -55,7 +55,7 @@ class Record:
     def text(
         self, key: str, most: int, *, pattern: str | None = None, allowed: str | None = None
     ) -> str:
-        """Return text of at most `most` characters, one line but where a prompt or note has more.
+        """Return text of at most `most` characters, one tidy line but where a prompt or note has more.
 
         "" where there is none.
         """
@@ -63,7 +63,7 @@ class Record:
         if value is None:
             return ""
         if isinstance(value, str) and key not in OF_MANY_LINES:
-            value = clean_line(value)
+            value = tidy_line(value)
         fits = isinstance(value, str) and len(value) <= most
         if not fits or (pattern and value and not re.fullmatch(pattern, value)):
             self.refuse(key, allowed or f"text of at most {most:,} characters")
