@@ -31,6 +31,25 @@ export function placeOf(ms, frame) {
   return ms / 1000 < number * frame ? middleOf(number, frame) : ms / 1000;
 }
 
+// Seconds on a video's own clock at which its first frame appears; its address says so where not at 0.
+function startOf(video) {
+  const start = Number(/#starts=([\d.]+)$/.exec(video.src)?.[1] ?? 0);
+  return start >= video.duration ? 0 : start;
+}
+
+// Where a video stands, from its first frame.
+export const timeOf = (video) => Math.max(0, video.currentTime - startOf(video));
+// How long it is: as the server measured it (milliseconds), or longer where its sound goes on. What the
+// browser says is not known at first, not to the end in some files, and never in a WebM that was
+// written while it was made.
+export function lengthOf(video, measuredMs = 0) {
+  const told = Number.isFinite(video.duration) ? video.duration - startOf(video) : 0;
+  return Math.max(told, measuredMs / 1000);
+}
+export function setTime(video, seconds) {
+  video.currentTime = seconds + startOf(video);
+}
+
 // A moment as people read it, cut to hundredths as the server's timecode is: 0:03.79.
 export function timecode(seconds) {
   const hundredths = Math.max(0, Math.floor(seconds * 100 + 1e-6));
