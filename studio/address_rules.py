@@ -61,6 +61,10 @@ DRAWING = Pace(person=120, network=120, at_once=2)
 STRIPS = Pace(person=900, network=1800, at_once=8)
 # A password takes half a second of a processor, on purpose.
 PASSWORD = Pace(person=60, network=120, at_once=4)
+# Guests' pages and what these ask for by themselves, every 2.5 s in each window of an office.
+GUESTS = Pace(person=3600, network=3600, at_once=8)
+# Waits for the issuer of single sign-on, for as long as that takes.
+ISSUER = Pace(person=60, network=120, at_once=2)
 MACHINE = Pace(person=6000, network=6000)  # the providers' calls
 
 

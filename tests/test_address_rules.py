@@ -217,6 +217,23 @@ def test_what_starts_long_work_or_leaves_the_studio_is_rare():
     }  # fmt: skip
 
 
+def test_what_strangers_look_at_holds_few_threads():
+    """Pages that ask the database much, or wait for somebody else; not files, nor what answers at once."""
+    unbounded = {
+        name for name, rule in RULES.items()
+        if rule.who is Who.PUBLIC and (rule.asks is None or rule.asks.at_once is None)
+    }  # fmt: skip
+    assert unbounded == {
+        # Answered without the database, or by one row.
+        "healthz", "favicon", "robots", "login", "logout", "welcome", "join", "sign-in-code", "sso-link",
+        "digest-off", "provider-hook", "guest-comment", "guest-verdict",
+        # Files, many beside each other on a page.
+        "shared-file", "picture-by-token",
+        # For machines.
+        "readyz", "metrics",
+    }  # fmt: skip
+
+
 def status_of(client, at):
     """Of an answer read to its end: one that is made while it is read has a place until then."""
     answer = client.get(at)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from axes.models import AccessAttempt
 from django.core import mail
+from django.test import Client
 
 from studio.models import User
 from tests.control_room import allow, make_staff
@@ -55,6 +56,25 @@ def test_a_new_password_opens_the_door_and_the_old_one_does_not(client, root):
     client.post(address, new)
     person.refresh_from_db()
     assert person.check_password("another-long-one")
+
+
+@pytest.mark.parametrize("way", ["button", "form"])
+def test_a_deactivated_persons_browsers_stay_signed_out_when_they_are_back(client, root, way):
+    """A stolen laptop is no reason to be let in again with its owner."""
+    person = make_person("Gone")
+    theirs = Client()
+    theirs.force_login(person)
+    if way == "button":
+        client.post(f"{LIST}{person.pk}/do/deactivate/", {"confirmed": "1"})
+        client.post(f"{LIST}{person.pk}/do/activate/", {"confirmed": "1"})
+    else:
+        client.post(f"{LIST}{person.pk}/change/", form(person, is_active=""))
+        person.refresh_from_db()
+        assert not person.is_active
+        client.post(f"{LIST}{person.pk}/change/", form(person))
+    person.refresh_from_db()
+    assert person.is_active
+    assert theirs.get("/account/")["Location"].startswith("/login/")
 
 
 def test_people_are_deactivated_and_never_deleted(client, root):

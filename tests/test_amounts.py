@@ -181,5 +181,5 @@ def test_guests_read_how_well_a_cost_is_known(cast):
 def test_a_webhook_tells_how_well_an_estimate_is_known(cast):
     clip = make_clip(cast.project, charged="unknown", actual_microusd=None, **CEILING)
     finished = record(Activity.Kind.FINISHED, project_id=clip.project_id, generation=clip)
-    cost = payload(finished, prices=True)["data"]["cost"]
+    cost = payload(finished, prices=True, titles={finished.generation.pk: ""})["data"]["cost"]
     assert (cost["estimated_microusd"], cost["estimate"]) == (127 * CENT, "at most")

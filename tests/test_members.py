@@ -7,6 +7,7 @@ import pytest
 from studio.models import Invite, Membership, User
 from studio.services import people
 from studio.services.errors import StudioError
+from studio.services.news import webhooks
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -57,6 +58,33 @@ def test_a_demoted_owner_does_not_make_themselves_one_again(cast):
     with pytest.raises(StudioError, match="Only an owner"):
         people.change_role(member=other, role="owner", by=cast.dave)
     assert cast.member("dave").role == "reviewer"
+
+
+@pytest.mark.parametrize("act", ["remove", "role"])
+def test_owners_are_told_which_webhooks_of_a_former_owner_go_on(client, cast, act):
+    Membership.objects.create(project=cast.project, user=cast.dave, role="owner")
+    for number in range(3):
+        webhooks.create_webhook(
+            project=cast.project,
+            by=cast.dave,
+            url=f"https://hooks.example/{number}",
+            kinds=["comment"],
+        )
+    cast.project.webhooks.order_by("pk").filter(url__endswith="0").update(enabled=False)
+    client.force_login(cast.alice)
+    page = client.post(member_url(cast, "dave", act), {"role": "editor"}, follow=True)
+    assert "2 webhooks they made go on; delete what should not be told any more" in (
+        page.content.decode()
+    )
+
+
+def test_a_change_that_takes_no_right_away_tells_of_nothing(client, cast):
+    webhooks.create_webhook(
+        project=cast.project, by=cast.alice, url="https://hooks.example/", kinds=["comment"]
+    )
+    client.force_login(cast.alice)
+    page = client.post(member_url(cast, "bob", "role"), {"role": "reviewer"}, follow=True)
+    assert "webhook they made" not in page.content.decode()
 
 
 # ---- Roles -----------------------------------------------------------------------------

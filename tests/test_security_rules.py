@@ -23,7 +23,8 @@ WITHOUT_TOKEN = {"provider-hook", "digest-off"}
 COUNTED_LOOKS = {
     "activity", "chain-handover", "clip-list", "collection-archive", "compare-moves",
     "count-matching", "filter-menu", "library", "light-table", "move-seen", "people",
-    "project-archive", "spend", "spend-csv", "tag-names",
+    "name-guest", "open-share", "project-archive", "share-changes", "share-home", "shared-clip",
+    "shared-clip-changes", "spend", "spend-csv", "sso", "sso-callback", "tag-names",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "pickle.load", "yaml.load"}
 

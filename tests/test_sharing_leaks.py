@@ -121,6 +121,22 @@ def no_secret(answer, where):
     assert not [word for word in SECRETS if word in said], where
 
 
+def test_a_later_takes_title_tells_nothing_of_the_first_prompt(cast, clips):
+    """Takes keep the title of the first one, whatever their own prompts say; alone in a link too."""
+    first = clips["open"]
+    later = make_generation(
+        cast.project, title=first.title, prompt="Fog", shot=first.shot, take=2, files=True
+    )
+    _, token = share_clips(cast.project, cast.bob, later, may_download=True)
+    guest = browser()
+    page = guest.get(f"/s/{token}/", follow=True)
+    no_secret(page, "page")
+    assert "Clip 1" in page.content.decode()
+    no_secret(guest.get(f"/s/{token}/media/{later.code}.mp4?download"), "download")
+    _, shows = share_clips(cast.project, cast.bob, later, shows_prompts=True)
+    assert first.title in browser().get(f"/s/{shows}/", follow=True).content.decode()
+
+
 def table():
     return [
         (name, route) for name, route in patterns(get_resolver()) if not re.match(r"\^?s/", route)

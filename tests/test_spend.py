@@ -365,7 +365,10 @@ def test_another_month_is_shown_and_a_wrong_one_is_not_found(client, cast, at):
     page = client.get(f"{at}/spend/?month=2026-03").content.decode()
     assert "$0.70" in page
     assert "in March" in page
-    assert client.get(f"{at}/spend/?month=abc").status_code == 404
+    for month in ("abc", "9999-12", "2026-13", "0000-01", f"{datetime.now(UTC).year + 1}-01"):
+        for page in ("spend/", "spend.csv"):
+            assert client.get(f"{at}/{page}?month={month}").status_code == 404, month
+    assert client.get(f"{at}/spend/?month=0001-01").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,19 @@ def test_a_title_that_tells_the_prompt_is_not_sent(cast, receiver, hook, title, 
     assert b"secret" not in body
 
 
+def test_nor_is_one_that_tells_the_prompt_of_another_take(cast, receiver, hook):
+    """Further takes keep the title of the first, whatever their own prompts say."""
+    first = make_generation(cast.project, by=cast.bob, title="A secret", prompt="A secret prompt")
+    clip = make_generation(
+        cast.project, by=cast.bob, title="A secret", prompt="Another one", shot=first.shot, take=2
+    )
+    made = make_comment(clip, cast.carol, "Lower the ridge")
+    signals.comment_made.send_robust(None, generation=clip, comment=made, actor=cast.carol)
+    tasks.send_webhooks()
+    ((_, body),) = receiver.got
+    assert json.loads(body)["data"]["clip"]["title"] == f"Clip {clip.number}"
+
+
 def test_what_a_provider_says_of_a_prompt_is_not_sent(cast, receiver, hook):
     clip = make_generation(cast.project, state=State.RUNNING, by=cast.bob, prompt="A secret prompt")
     said = "The provider could not render this shot. It says “Nothing fits a Secret  prompt”."

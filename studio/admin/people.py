@@ -190,6 +190,9 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
             # Typed by staff, not proved: it links no single sign-on until it is.
             User.objects.filter(pk=obj.pk).update(email_confirmed=False)
             notices.tell_of_address(obj, before=form.initial["email"])
+        if change and not obj.is_active:
+            # For good: their browsers are not let in again with them.
+            sessions.end_all(user=obj)
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         return self.inlines if obj is not None else ()
@@ -249,6 +252,8 @@ class PersonAdmin(StudioAdmin[User], auth_admin.UserAdmin):  # type: ignore[type
                 done.append(person)
         User.objects.filter(pk__in=[p.pk for p in done]).update(is_active=active)
         for person in done:
+            if not active:
+                sessions.end_all(user=person)
             self.log_change(request, person, "Activated." if active else "Deactivated.")
         tell(request, done, "Activated" if active else "Deactivated", refused)
 

@@ -31,17 +31,18 @@ def ensure_accounts(*, starting: bool = True) -> None:
         if starting and not made and embedded and previs.concurrent_limit != settings.WORKERS:
             # One machine: as many renders side by side as there are workers for them.
             ProviderAccount.objects.filter(pk=previs.pk).update(concurrent_limit=settings.WORKERS)
+        rows = ProviderAccount.objects.filter(origin=ProviderAccount.Origin.ENVIRONMENT)
+        accounts = {account.provider: account for account in rows}
         for provider, (key, base_url) in settings.PROVIDER_ENVIRONMENT.items():
             if key or starting:
-                _ensure_environment_account(provider, key, base_url)
+                _ensure_environment_account(provider, key, base_url, accounts.get(provider))
         _seed_prices()
 
 
-def _ensure_environment_account(provider: str, key: str, base_url: str) -> None:
+def _ensure_environment_account(
+    provider: str, key: str, base_url: str, account: ProviderAccount | None
+) -> None:
     label = "from the environment"
-    account = ProviderAccount.objects.filter(
-        provider=provider, origin=ProviderAccount.Origin.ENVIRONMENT
-    ).first()
     if not key:
         if account and account.enabled:
             ProviderAccount.objects.filter(pk=account.pk).update(enabled=False, key_locked="")

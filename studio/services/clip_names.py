@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
 from studio.models import Generation
 
 REPEATED_LETTERS = 12  # in a row, of a prompt: more than chance
 
 
-def title_beyond_prompt(clip: Generation) -> str:
-    """Return the title somebody typed; "" where it tells the prompt.
+def titles_beyond_prompts(clips: Collection[Generation]) -> dict[int, str]:
+    """Return the title somebody typed for each clip, by key; "" where it tells a prompt of its shot.
 
-    A title nobody typed is the beginning of the prompt.
+    A title nobody typed is the beginning of the prompt, and further takes keep the first one's, however
+    their own prompts begin. One query at most.
     """
-    title = clip.title.strip()
-    words, prompt = words_of(title), words_of(clip.prompt)
+    titles = {clip.pk: clip.title.strip() for clip in clips}
+    shots = {clip.pk: clip.shot for clip in clips if titles[clip.pk]}
+    takes = Generation.objects.filter(shot__in=set(shots.values())).order_by()
+    prompts: dict[UUID, list[str]] = {}
+    for shot, prompt in takes.values_list("shot", "prompt").distinct() if shots else ():
+        prompts.setdefault(shot, []).append(words_of(prompt))
+    return {
+        pk: "" if pk not in shots or _tells(title, prompts.get(shots[pk], ())) else title
+        for pk, title in titles.items()
+    }
+
+
+def _tells(title: str, prompts: Iterable[str]) -> bool:
+    words = words_of(title)
     # It may end inside a word: where one is long, and in scripts without spaces.
-    return "" if not words or words.rstrip() in prompt else title
+    return not words or any(words.rstrip() in prompt for prompt in prompts)
 
 
 def repeats_prompt(text: str, clip: Generation) -> bool:

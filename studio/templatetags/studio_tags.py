@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from studio import concepts, glyphs
 from studio.amounts import amount_text, dollars, money
+from studio.media.frames import exact_rate
 from studio.models import Generation
 from studio.providers.catalog import PROVIDER_LABELS, UnknownModel, get_spec
 
@@ -63,6 +64,12 @@ def timecode(ms: int | None) -> str:
         return ""
     hundredths = ms // 10
     return f"{hundredths // 6000}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
+
+
+@register.filter
+def frame_rate(fps: float | None) -> str:
+    """Frames a second for players, exactly: 25, or 24000/1001."""
+    return str(exact_rate(fps))
 
 
 @register.filter

@@ -1,5 +1,6 @@
 // Drawing on the frame: with a pen, a finger, a mouse or the keys. The shapes travel in the comment
 // form; while there are any the form keeps the moment they were drawn at.
+import { momentAt } from "./frames.js";
 import { drawn, node, size, thinned } from "./ink.js";
 import { goTo, playhead } from "./player.js";
 import { toast } from "./studio.js";
@@ -43,7 +44,7 @@ function changed(said = "") {
   if (shapes.length) {
     form.dataset.pinned = "";
     $("drawing").value = JSON.stringify(shapes);
-    $("at-ms").value = Math.round(atMs);
+    $("at-ms").value = momentAt(atMs / 1000, playhead().frameMs / 1000);
   } else {
     delete form.dataset.pinned;
     $("drawing").value = "";

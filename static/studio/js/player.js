@@ -1,6 +1,6 @@
 // The clip page: transport, timecode, comment marks, the keys of an editing desk, and what others
 // do to the same clip, shown without taking the cursor or the words of whoever is typing.
-import { frameAt, frameLength, middleOf } from "./frames.js";
+import { frameAt, frameLength, lengthOf, middleOf, momentAt, placeOf, setTime, timecode, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
 
@@ -9,15 +9,10 @@ const $ = (id) => document.getElementById(id);
 let desk = null; // the player on the page, if the shot plays
 let hideDone = false;
 
-export function timecode(seconds) {
-  const hundredths = Math.max(0, Math.round(seconds * 100));
-  return `${Math.floor(hundredths / 6000)}:${String(Math.floor(hundredths / 100) % 60).padStart(2, "0")}.${String(hundredths % 100).padStart(2, "0")}`;
-}
-
 function mount(player) {
   const video = player.querySelector("video");
   const frame = frameLength(player.dataset.fps);
-  const length = () => video.duration || Number(player.dataset.duration) / 1000;
+  const length = () => lengthOf(video, player.dataset.duration);
   const seek = $("seek");
   const button = (name) => player.querySelector(`[data-do=${name}]`);
   video.controls = false;
@@ -26,7 +21,7 @@ function mount(player) {
   // ---- What the page shows follows the video -------------------------------------------------
   const show = () => {
     if (!video.isConnected) return; // the page went on to another clip
-    const at = video.currentTime;
+    const at = timeOf(video);
     seek.value = Math.round(at * 1000);
     seek.style.setProperty("--at", `${(100 * at) / length()}%`);
     seek.setAttribute("aria-valuetext", `${at.toFixed(2)} of ${length().toFixed(2)} seconds`);
@@ -35,8 +30,8 @@ function mount(player) {
     // A drawing, or words from before an error, keep the moment they were made for.
     if (!$("say") || "pinned" in $("say").form.dataset) return;
     $("say-at").hidden = $("say-hint").hidden = false;
-    $("say-at").textContent = timecode(at);
-    $("at-ms").value = Math.round(at * 1000);
+    $("at-ms").value = momentAt(at, frame);
+    $("say-at").textContent = timecode($("at-ms").value / 1000);
   };
   const tick = () => {
     show();
@@ -62,9 +57,9 @@ function mount(player) {
   };
   const go = (seconds, keepPlaying = false) => {
     if (!keepPlaying) video.pause();
-    video.currentTime = Math.max(0, Math.min(seconds, length() - frame / 2));
+    setTime(video, Math.max(0, Math.min(seconds, length() - frame / 2)));
   };
-  const step = (frames) => go(middleOf(frameAt(video.currentTime, frame) + frames, frame));
+  const step = (frames) => go(middleOf(frameAt(timeOf(video), frame) + frames, frame));
   const actions = {
     play: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
     loop: () => button("loop").setAttribute("aria-pressed", (video.loop = !video.loop)),
@@ -85,10 +80,10 @@ function mount(player) {
   const keys = {
     " ": actions.play, k: actions.play, m: actions.mute, f: actions.full, o: actions.loop,
     j: () => pace(-1), l: () => pace(1), ",": () => step(-1), ".": () => step(1),
-    ArrowLeft: () => go(video.currentTime - 1, true), ArrowRight: () => go(video.currentTime + 1, true),
+    ArrowLeft: () => go(timeOf(video) - 1, true), ArrowRight: () => go(timeOf(video) + 1, true),
     Home: () => go(0), End: () => go(length()),
   };
-  return { player, video, seek, show, go, keys };
+  return { player, video, seek, show, goTo: (ms) => go(placeOf(ms, frame)), keys };
 }
 
 function settle() {
@@ -103,8 +98,8 @@ document.body.addEventListener("htmx:afterSettle", settle);
 settle();
 
 // The moment the page is at, for what stands beside the player: milliseconds, or null without one.
-export const playhead = () => desk && { ms: desk.video.currentTime * 1000, frameMs: 1000 * frameLength(desk.player.dataset.fps) };
-export const goTo = (ms) => desk?.go(ms / 1000);
+export const playhead = () => desk && { ms: timeOf(desk.video) * 1000, frameMs: 1000 * frameLength(desk.player.dataset.fps) };
+export const goTo = (ms) => desk?.goTo(ms);
 
 // ---- Keys ---------------------------------------------------------------------------------------
 const OWN_KEYS = "button, a, summary, input[type=checkbox], input[type=radio], .takes";
@@ -123,7 +118,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const moment = event.target.closest("[data-seek]");
   if (!moment || !desk) return;
-  desk.go(Number(moment.dataset.seek) / 1000);
+  desk.goTo(Number(moment.dataset.seek));
   desk.player.scrollIntoView({ block: "nearest" });
 });
 // The second click of a double click must not take back what the first decided.

@@ -1,10 +1,10 @@
 // Judging a clip: the comment form and what it is for at the moment, the drawing and the comment the
 // playhead is at, stills, stars by number. What others do arrives beside it and never in it.
 import { isDrawing, readDrawing, stopDrawing } from "./draw.js";
-import { frameAt, middleOf } from "./frames.js";
+import { middleAt, timecode } from "./frames.js";
 import { drawn, size } from "./ink.js";
 import "./mention.js";
-import { goTo, playhead, timecode } from "./player.js";
+import { goTo, playhead } from "./player.js";
 import { lettersOn, typing } from "./studio.js";
 
 const SHOWN_MS = 900; // how long a drawing stays while the clip plays on
@@ -141,7 +141,7 @@ arrive();
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.elt.id !== "grab") return;
   const { ms, frameMs } = playhead();
-  event.detail.parameters.set("at_ms", String(Math.round(middleOf(frameAt(ms, frameMs), frameMs))));
+  event.detail.parameters.set("at_ms", String(middleAt(ms / 1000, frameMs / 1000)));
 });
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !lettersOn()) return;

@@ -1,11 +1,6 @@
 // A chain's timeline as data: the segments on the way to a branch's end, and their exact widths.
 
-import { frameLength } from "./frames.js";
-
-export function timecode(seconds) {
-  const hundredths = Math.max(0, Math.round(seconds * 100));
-  return `${Math.floor(hundredths / 6000)}:${String(Math.floor(hundredths / 100) % 60).padStart(2, "0")}.${String(hundredths % 100).padStart(2, "0")}`;
-}
+import { frameLength, frameOf } from "./frames.js";
 
 function itemsTo(list) {
   const own = [...list.children].filter((item) => item.matches(".seg-li"));
@@ -22,10 +17,11 @@ export function segmentsTo(list) {
   return items.map((item, index) => {
     const { src, poster, label, title, state } = item.dataset;
     const length = item.dataset.ms / 1000;
-    // A continuation from an earlier frame takes over there, not at the very end.
-    const until = (items[index + 1]?.dataset.joins ?? item.dataset.ms) / 1000;
-    const one = { id: item.id, item, src, poster, label, title, state, start, length, until };
-    one.frame = frameLength(item.dataset.fps);
+    const frame = frameLength(item.dataset.fps);
+    // A continuation from an earlier frame takes over behind it, not at the very end.
+    const joins = items[index + 1]?.dataset.joins;
+    const until = joins === undefined ? length : Math.min((frameOf(Number(joins), frame) + 1) * frame, length);
+    const one = { id: item.id, item, src, poster, label, title, state, start, length, until, frame };
     one.lane = Number(item.parentElement.dataset.lane ?? 0);
     start += length;
     return one;

@@ -21,6 +21,7 @@ from django.utils import timezone
 from studio.models import Activity, Generation, Notification, Webhook, WebhookDelivery
 from studio.queue import call_for
 from studio.services.apart import Apart
+from studio.services.clip_names import titles_beyond_prompts
 from studio.services.news.activity import Kind, owners, record, tell
 from studio.services.news.payloads import TEST_TYPE, TYPES, payload, test_payload
 from studio.services.news.posting import Answer, Message, post_all
@@ -86,11 +87,13 @@ def _heard(activities: Sequence[Activity]) -> list[tuple[Webhook, Activity]]:
 
 def _write(wanted: Sequence[tuple[Webhook, Activity]]) -> int:
     now = timezone.now()
+    clips = {a.generation.pk: a.generation for _, a in wanted if a.generation is not None}
+    titles = titles_beyond_prompts(clips.values())
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(
             webhook=hook,
             kind=activity.kind,
-            payload=payload(activity, prices=PRICES in hook.kinds),
+            payload=payload(activity, prices=PRICES in hook.kinds, titles=titles),
             next_at=_first_try(hook, now),
         )
         for hook, activity in wanted

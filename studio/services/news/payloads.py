@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from studio.models import Activity, Generation, Project
-from studio.services.clip_names import repeats_prompt, title_beyond_prompt
+from studio.services.clip_names import repeats_prompt
 from studio.services.review.mentions import words_of
 
 # What people may choose, and the type a message has then.
@@ -23,9 +24,10 @@ TEST_TYPE = "test"
 PAGE_SAYS_WHY = "Its page says why."
 
 
-def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
+def payload(activity: Activity, *, prices: bool, titles: Mapping[int, str]) -> dict[str, Any]:
     """Return the message for one activity. Its generation, its project and comment are loaded.
-    A budget's has no generation.
+    A budget's has no generation. `titles`: what clips may be called outside, by key
+    (studio.services.clip_names).
 
     No prompt, no media address that opens without signing in, no key; money only with `prices`.
     """
@@ -33,7 +35,7 @@ def payload(activity: Activity, *, prices: bool) -> dict[str, Any]:
     if clip is None:
         of_budget = {"project": _project(activity.project), "budget": _budget(activity)}
         return _message(TYPES[activity.kind], of_budget, activity.at.isoformat())
-    data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip)}
+    data: dict[str, Any] = {"project": _project(clip.project), "clip": _clip(clip, titles[clip.pk])}
     if activity.kind == Activity.Kind.FAILED:
         # Providers quote what they refuse.
         text = PAGE_SAYS_WHY if repeats_prompt(activity.text, clip) else activity.text
@@ -77,11 +79,11 @@ def _project(project: Project) -> dict[str, Any]:
     }
 
 
-def _clip(clip: Generation) -> dict[str, Any]:
+def _clip(clip: Generation, title: str) -> dict[str, Any]:
     return {
         "code": str(clip.code),
         "number": clip.number,
-        "title": title_beyond_prompt(clip) or f"Clip {clip.number}",
+        "title": title or f"Clip {clip.number}",
         "take": clip.take,
         "state": clip.state,
         "verdict": clip.verdict,

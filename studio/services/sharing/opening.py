@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,16 +13,16 @@ from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value
 from studio.models import Comment, Generation, GivenVerdict, Share
 from studio.models.generation import GenerationQuerySet, State, Verdict
 from studio.services.chains import path_of
-from studio.services.clip_names import title_beyond_prompt
+from studio.services.clip_names import titles_beyond_prompts
 from studio.services.review.drawing import describe_drawing
 from studio.services.review.mentions import mentioned_on, typed_text
 from studio.services.sharing.saved import matching
 
 # What a guest's page reads of a row; the rest of a wide table stays where it is.
 COLUMNS = (
-    "code", "project_id", "by_id", "title", "prompt", "aspect_ratio", "width", "height", "fps",
-    "loop", "duration_ms", "duration_s", "clip", "poster", "strip", "charged", "actual_microusd",
-    "estimated_microusd", "estimate_kind", "state",
+    "code", "project_id", "shot", "by_id", "title", "prompt", "aspect_ratio", "width", "height", "fps",
+    "loop", "duration_ms", "duration_s", "media_facts", "clip", "poster", "strip", "charged",
+    "actual_microusd", "estimated_microusd", "estimate_kind", "state",
 )  # fmt: skip
 
 
@@ -71,6 +70,10 @@ class SharedClip:
     @property
     def clip_url(self) -> str:
         return self._media(".mp4")
+
+    @property
+    def played_url(self) -> str:
+        return f"{self.clip_url}{self.generation.start_mark}"
 
     @property
     def poster_url(self) -> str:
@@ -175,20 +178,21 @@ class Listing:
     def clips(self, start: int, stop: int) -> list[SharedClip]:
         """Return the clips from one place up to another; two queries for any number."""
         wanted = self.pks[start:stop]
-        rows = Generation.objects.only(*COLUMNS)
+        rows = Generation.objects.only(*COLUMNS).annotate(seen_comments=_comment_count(self.share))
         if self.share.shows_names:
             rows = rows.select_related("by").only(*COLUMNS, "by__name")
         found = rows.in_bulk(wanted)
+        named = {} if self.share.shows_prompts else titles_beyond_prompts(found.values())
         listed = [(place, found[pk]) for place, pk in enumerate(wanted, start + 1) if pk in found]
-        counts = _comment_counts(self.share, [row for _, row in listed])
         return [
             _as_shown(
                 self.share,
                 self.token,
                 place,
                 row,
+                named.get(row.pk, row.title.strip()),
                 self.verdicts.get(row.pk, ""),
-                counts.get(row.pk, 0),
+                row.seen_comments or 0,  # type: ignore[attr-defined]  # annotated
             )
             for place, row in listed
         ]
@@ -205,13 +209,19 @@ def listing(share: Share, token: str) -> Listing:
 
 
 def _as_shown(
-    share: Share, token: str, place: int, row: Generation, verdict: str, comment_count: int
+    share: Share,
+    token: str,
+    place: int,
+    row: Generation,
+    title: str,
+    verdict: str,
+    comment_count: int,
 ) -> SharedClip:
     return SharedClip(
         generation=row,
         token=token,
         number=place,
-        name=shown_name(share, row, place),
+        name=title or place_name(place),
         prompt=row.prompt if share.shows_prompts else "",
         cost_text=row.amount_text if share.shows_costs else "",
         made_by=row.by.name if share.shows_names else "",
@@ -220,13 +230,8 @@ def _as_shown(
     )
 
 
-def shown_name(share: Share, clip: Generation, place: int) -> str:
-    """Return what guests call a clip: its title, or its place where the title tells the prompt."""
-    title = clip.title.strip() if share.shows_prompts else title_beyond_prompt(clip)
-    return title or place_name(place)
-
-
 def place_name(place: int) -> str:
+    """Return what guests call a clip without a title, or whose title tells a prompt."""
     return f"Clip {place}"
 
 
@@ -310,14 +315,15 @@ def comments_on(share: Share, clip: Generation) -> list[SharedComment]:
     ]
 
 
-def _comment_counts(share: Share, rows: Sequence[Generation]) -> dict[int, int]:
+def _comment_count(share: Share) -> Subquery:
+    """Return how many comments on a clip guests of a share see; without a query of its own."""
     counted = (
-        Comment.objects.filter(visible_comments(share), generation__in=[row.pk for row in rows])
+        Comment.objects.filter(visible_comments(share), generation=OuterRef("pk"))
         .order_by()
-        .values_list("generation")
+        .values("generation")
         .annotate(count=Count("pk"))
     )
-    return dict(counted)
+    return Subquery(counted.values("count"))
 
 
 def verdicts_on(share: Share, clip: Generation) -> list[GivenVerdict]:

@@ -101,7 +101,7 @@ def compare_clips(request: StudioRequest, code: UUID) -> HttpResponse:
         "shapes_differ": len({(g.width or 0) * 100 // (g.height or 1) for g in found}) > 1,
         "tallest": min(found, key=lambda g: (g.width or 16) / (g.height or 9)).aspect_ratio,
         "longest_ms": max(g.duration_ms or g.duration_s * 1000 for g in found),
-        "fps": max(g.fps or 24 for g in found),
+        "fps": max(g.fps or 0 for g in found),
         "others": _other_takes(project, found, view),
         "version": project.version,
         "live": f"{project.get_absolute_url()}changes/",

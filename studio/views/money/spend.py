@@ -203,13 +203,17 @@ def _round_up(microusd: int) -> int:
 
 
 def _month(request: StudioRequest) -> date:
-    raw = request.GET.get("month", "")
+    raw, now = request.GET.get("month", ""), month_of(timezone.now())
     if not raw:
-        return month_of(timezone.now())
+        return now
     try:
-        return date.fromisoformat(f"{raw}-01")
+        first = date.fromisoformat(f"{raw}-01")
     except ValueError:
         raise Http404("No such month.") from None
+    # Nothing is booked in months to come, and the last of all has no next one to end at.
+    if first > now:
+        raise Http404("No such month.")
+    return first
 
 
 def _limits(project: Project) -> list[Membership]:

@@ -88,11 +88,14 @@ def _member(project: Project, pk: int) -> Membership:
 def change_role(request: StudioRequest, code: UUID, pk: int) -> HttpResponse:
     project = project_for(request, code, may="manage")
     member = _member(project, pk)
+    was_owner = member.can_manage
     try:
         people.change_role(member=member, role=request.POST.get("role", ""), by=request.user)
     except StudioError as error:
         return _refused(request, project, error)
     said = f"{member.user.name} is now {people.a_role(member.role)}."
+    if was_owner and not member.can_manage:
+        said += _left_open(project, member)
     if member.user == request.user and not member.can_manage:
         return _leave_page(request, _settings_url(project), said)
     return _answer(request, project, said)
@@ -113,13 +116,24 @@ def remove_member(request: StudioRequest, code: UUID, pk: int) -> HttpResponse:
     if member.user == request.user:
         return _leave_page(request, "/", f"You have left {project.name}.")
     said = f"{member.user.name} is no longer a member."
+    return _answer(request, project, said + _left_open(project, member))
+
+
+def _left_open(project: Project, member: Membership) -> str:
+    """Say what goes on sending the project's clips and words outside after somebody lost a right.
+
+    It is the project's: a client in the middle of a review must not lose a link.
+    """
+    said = ""
     if links := count_open(project, maker=member.user):
-        # They are the project's and go on: a client in the middle of a review must not lose one.
         them = (
             "link for guests they made stays" if links == 1 else "links for guests they made stay"
         )
         said += f" {links} {them} open; close what they should not hold under Links."
-    return _answer(request, project, said)
+    if hooks := project.webhooks.filter(created_by=member.user, enabled=True).count():
+        them = "webhook they made goes" if hooks == 1 else "webhooks they made go"
+        said += f" {hooks} {them} on; delete what should not be told any more under Webhooks."
+    return said
 
 
 @require_POST

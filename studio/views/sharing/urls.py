@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
-from studio.address_rules import CREATE, PASSWORD, PUBLIC, SEE, address, address_re
+from studio.address_rules import CREATE, GUESTS, PASSWORD, PUBLIC, SEE, address, address_re
 from studio.views.sharing import guest, guest_media, shares
 
 CODE = r"(?P<code>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+GUEST = PUBLIC.asking(GUESTS)
 TOKEN = r"(?P<token>[\w-]{1,64})"  # noqa: S105 (a pattern)
 
 urlpatterns: list[URLPattern] = [
@@ -22,15 +23,15 @@ urlpatterns: list[URLPattern] = [
     address("shares/<uuid:code>/revoke/", shares.revoke_share, CREATE, name="revoke-share"),
     address("robots.txt", guest.robots, PUBLIC, name="robots"),
     address("s/<slug:token>", guest.with_a_slash, PUBLIC),
-    address("s/<slug:token>/", guest.share_home, PUBLIC, name="share-home"),
-    address("s/<slug:token>/open/", guest.open_share, PUBLIC.sending(PASSWORD), name="open-share"),
-    address("s/<slug:token>/changes/", guest.home_changes, PUBLIC, name="share-changes"),
-    address("s/<slug:token>/name/", guest.name_guest, PUBLIC, name="name-guest"),
-    address("s/<slug:token>/clips/<uuid:code>/", guest.shared_clip, PUBLIC, name="shared-clip"),
+    address("s/<slug:token>/", guest.share_home, GUEST, name="share-home"),
+    address("s/<slug:token>/open/", guest.open_share, GUEST.sending(PASSWORD), name="open-share"),
+    address("s/<slug:token>/changes/", guest.home_changes, GUEST, name="share-changes"),
+    address("s/<slug:token>/name/", guest.name_guest, GUEST, name="name-guest"),
+    address("s/<slug:token>/clips/<uuid:code>/", guest.shared_clip, GUEST, name="shared-clip"),
     address(
         "s/<slug:token>/clips/<uuid:code>/changes/",
         guest.shared_clip_changes,
-        PUBLIC,
+        GUEST,
         name="shared-clip-changes",
     ),
     address("s/<slug:token>/clips/<uuid:code>/comments/", guest.say, PUBLIC, name="guest-comment"),

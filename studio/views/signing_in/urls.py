@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
-from studio.address_rules import OWN, PASSWORD, PUBLIC, SIGNED_IN, address
+from studio.address_rules import ISSUER, OWN, PASSWORD, PUBLIC, SIGNED_IN, address
 from studio.views.signing_in import account, sessions, sso, two_factor
 
 urlpatterns: list[URLPattern] = [
@@ -36,7 +36,7 @@ urlpatterns: list[URLPattern] = [
         name="end-other-sessions",
     ),
     address("account/sessions/<int:pk>/end/", sessions.end_session, OWN, name="end-session"),
-    address("sso/", sso.start, PUBLIC, name="sso"),
-    address("sso/callback/", sso.come_back, PUBLIC, name="sso-callback"),
+    address("sso/", sso.start, PUBLIC.asking(ISSUER), name="sso"),
+    address("sso/callback/", sso.come_back, PUBLIC.asking(ISSUER), name="sso-callback"),
     address("sso/link/", sso.link, PUBLIC.sending(PASSWORD), name="sso-link"),
 ]
