@@ -1,8 +1,9 @@
 // The chain page: plays clips one after another without a gap, keeps the playhead and the timeline
 // together, and shows what others do to the chain without stopping anything.
-import { frameAt, middleOf, setTime, timecode, timeOf } from "./frames.js";
+import { frameAt, middleOf, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 import { layOut, segmentsTo } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);

@@ -1,8 +1,9 @@
 // Two to four clips under one playhead: side by side, flipped in place, or their difference.
 import { calm } from "./deck.js";
-import { frameAt, frameLength, lengthOf as measured, middleOf, momentAt, setTime, timecode, timeOf } from "./frames.js";
+import { frameAt, frameLength, lengthOf as measured, middleOf, momentAt, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
 const LATE_S = 0.25; // further off than this a clip is set right at once, nearer by its pace

@@ -1,5 +1,5 @@
-// The lightbox: one clip large, over the gallery or as a page of its own. It moves clip to clip in
-// the gallery's filter and order, beyond what the gallery has loaded, and the address goes along.
+// The lightbox: one clip large, over the gallery or as a page of its own. It moves in the gallery's filter
+// and order, beyond what that has loaded, and the address goes along.
 import { calm, onSwipe, prepare, present, start, step, toggle } from "./deck.js";
 import { frameLength, lengthOf, momentAt, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";

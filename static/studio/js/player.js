@@ -1,8 +1,9 @@
 // The clip page: transport, timecode, comment marks, the keys of an editing desk, and what others
 // do to the same clip, shown without taking the cursor or the words of whoever is typing.
-import { frameAt, frameLength, lengthOf, middleOf, momentAt, placeOf, setTime, timecode, timeOf } from "./frames.js";
+import { frameAt, frameLength, lengthOf, middleOf, momentAt, placeOf, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
 const $ = (id) => document.getElementById(id);
