@@ -48,7 +48,7 @@ def in_javascript(asked: list[dict]) -> list[dict]:
     node = Path(playwright.__file__).parent / "driver" / "node"  # Playwright brings its own
     script = COUNT % tuple((SCRIPTS / name).as_uri() for name in ("frames.js", "timecode.js"))
     ran = subprocess.run(
-        [node, "--no-warnings", "--experimental-default-type=module", "--input-type=module", "-e", script],
+        [node, "--no-warnings", "--input-type=module", "-e", script],
         input=json.dumps(asked), capture_output=True, text=True, check=True,
     )  # fmt: skip
     answers: list[dict] = json.loads(ran.stdout)
