@@ -468,3 +468,9 @@ def test_the_buttons_are_safe_from_other_sites(root, cast):
     assert strict.post(f"/admin/studio/share/{share.pk}/do/revoke/").status_code == 403
     share.refresh_from_db()
     assert share.revoked_at is None
+
+
+def test_a_year_that_no_calendar_has_is_a_wrong_filter(client, root):
+    for year in ("99999", "0", "-1", "10000"):
+        answer = client.get(f"/admin/studio/generation/?created_at__year={year}")
+        assert answer.status_code in (200, 302), year

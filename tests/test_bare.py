@@ -12,7 +12,7 @@ import pytest
 from studio.media.bare import NotReadable, without_words
 from studio.media.tags import tagged_file
 from tests.factories import drawn_clip
-from tests.odd_clips import write_odd
+from tests.odd_clips import corners, write_odd
 from tests.test_tags import MADE
 
 SECRET = "A whale swims through the cathedral"
@@ -325,3 +325,33 @@ def test_a_live_webm_whose_sizes_nobody_knew_plays(tmp_path):
 def test_matroska_that_makes_no_sense_is_not_taken_for_silent(raw):
     with pytest.raises(NotReadable):
         without_words(io.BytesIO(raw))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["frag_keyframe+empty_moov", "frag_keyframe+empty_moov+default_base_moof", "frag_keyframe"],
+)
+def test_chapters_of_a_fragmented_film_are_silent_and_its_pictures_stay(flags, tmp_path):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w", format="mp4", options={"movflags": flags}) as out:
+        out.set_chapters(
+            [{"id": 1, "start": 0, "end": 900, "time_base": Fraction(1, 1000), "metadata": {"title": SECRET}}]
+        )  # fmt: skip
+        stream = out.add_stream("libx264", rate=24, options={"g": "6"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(24):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(corners(index), format="rgb24")))
+        out.mux(stream.encode(None))
+    stored = path.read_bytes()
+    assert SECRET.encode() in stored
+    bare = without_words(path.open("rb")).read()
+    assert SECRET.encode() not in bare
+    assert len(bare) == len(stored)
+    assert [bytes(packet) for packet in packets(bare)] == [
+        bytes(packet) for packet in packets(stored)
+    ]
+
+
+def packets(film: bytes) -> list[av.Packet]:
+    with av.open(io.BytesIO(film)) as opened:
+        return [packet for packet in opened.demux(video=0) if packet.size]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import subprocess
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
+import playwright
 import pytest
 
 from studio.media.frames import TIMECODE_RATES, exact_rate, frame_number, middle_of
@@ -24,7 +24,8 @@ RATES = [
     *map(Fraction, (1, 8, 12, 12.5, 15, 48, 72, 90, 100, 119.88, 120, 144, 240, 29.944, 23.5)),
 ]  # fmt: skip
 COUNT = """
-import { frameAt, frameLength, frameOf, middleAt, middleOf, momentAt, placeOf, timecode } from "%s";
+import { frameAt, frameLength, frameOf, middleAt, middleOf, momentAt, placeOf } from "%s";
+import { timecode } from "%s";
 let text = "";
 for await (const part of process.stdin) text += part;
 const answers = JSON.parse(text).map(({ rate, frames, moments }) => {
@@ -44,12 +45,10 @@ console.log(JSON.stringify(answers));
 
 def in_javascript(asked: list[dict]) -> list[dict]:
     """What static/studio/js/frames.js says to the same questions."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node runs the browser's half; it is not on this machine")
-    script = COUNT % (SCRIPTS / "frames.js").as_uri()
+    node = Path(playwright.__file__).parent / "driver" / "node"  # Playwright brings its own
+    script = COUNT % tuple((SCRIPTS / name).as_uri() for name in ("frames.js", "timecode.js"))
     ran = subprocess.run(
-        [node, "--no-warnings", "--experimental-default-type=module", "--input-type=module", "-e", script],
+        [node, "--no-warnings", "--input-type=module", "-e", script],
         input=json.dumps(asked), capture_output=True, text=True, check=True,
     )  # fmt: skip
     answers: list[dict] = json.loads(ran.stdout)

@@ -311,6 +311,8 @@ def test_no_address_stores_or_stumbles_over_text_that_acts(things, asker, person
     for name in sorted(set(TABLE) - {"sign-out", "readyz"}):
         url = where(name, things)
         for answer in (client.get(url, query), client.post(f"{url}?tag=%00", fields)):
+            for _ in answer if answer.streaming else ():
+                pass  # an open download would hold a place
             if answer.status_code >= 500:
                 wrong.append((name, answer.status_code))
         if person == "alice":

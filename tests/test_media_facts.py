@@ -59,7 +59,7 @@ KINDS = {
     ),
     "uneven at about the rate of video": (
         {"times": [Fraction(index * 100 + index * 7919 % 37, 3000) for index in range(90)]},
-        {"rate": Fraction(30000, 1001), "steady": False, "frames": 60},
+        {"rate": Fraction(30000, 1001), "steady": False, "frames": 90},
     ),
     "a frame a second": ({"rate": 1, "count": 3}, {"rate": Fraction(1), "steady": True}),
     "one frame": ({"count": 1}, {"duration": Fraction(1, 24), "frames": 1, "steady": True}),

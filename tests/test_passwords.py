@@ -162,6 +162,55 @@ def test_a_hash_of_before_is_accepted_and_made_anew(kept):
     assert person.check_password(COMPOSED) and not person.has_old_password_form
 
 
+# Twelve signs where accents are signs of their own, and six where they are not; and one that is longer.
+SHORT, LONGER = (unicodedata.normalize("NFD", text) for text in ("ñéüåîö", "ñéüåîö två ord"))
+
+
+def test_accents_that_are_signs_of_their_own_make_no_password_longer():
+    boss = make_person("Dagfinn", is_staff=True, is_superuser=True)
+    cast = make_cast()
+    clip = make_generation(cast.project, files=True)
+    two = "password1", "password2"
+    for user, url, more, names in (
+        (boss, f"/admin/studio/user/{cast.bob.pk}/password/", {"usable_password": "true"}, two),
+        (boss, "/admin/studio/user/add/", {"email": "new@example.com", "name": "N"}, two),
+        (
+            cast.alice,
+            f"/p/{cast.project.code}/shares/new/",
+            {"expires": "7", "clip": clip.code},
+            ["password"],
+        ),
+        (
+            boss,
+            "/account/password/",
+            {"old_password": PASSWORD},
+            ("new_password1", "new_password2"),
+        ),
+    ):
+        client = Client()
+        client.force_login(user)
+        before = hashes()
+        client.post(url, more | dict.fromkeys(names, SHORT[: 6 if len(names) == 1 else None]))
+        assert hashes() == before, url
+        client.post(url, more | dict.fromkeys(names, LONGER))
+        assert hashes() != before, url
+
+
+def hashes():
+    return [set(model.objects.values_list("password", flat=True)) for model in (User, Share)]
+
+
+def test_a_new_password_may_be_typed_on_two_keyboards():
+    person = make_person("Dagfinn")
+    client = Client()
+    client.force_login(person)
+    answer = client.post(
+        "/account/password/",
+        {"old_password": PASSWORD, "new_password1": APART, "new_password2": COMPOSED},
+    )
+    assert answer.status_code == 302 and sign_in(COMPOSED) and sign_in(APART)
+
+
 def test_a_wrong_password_stays_wrong():
     make_person("Dagfinn")
     assert not sign_in("l’ete à Tromsø")

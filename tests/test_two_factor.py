@@ -57,6 +57,17 @@ def write(client, code):
     return client.post("/login/code/", {"code": code})
 
 
+@pytest.mark.parametrize("zero", ["０", "٠", "०"])
+def test_digits_of_every_keyboard_are_digits(clock, zero):
+    alice = make_person("Alice")
+    spare = turn_on(alice, clock)[0]
+    for code in (code_of(secret_of(alice)), spare):
+        client = Client()
+        password(client)
+        typed = "".join(chr(ord(zero) + int(d)) if d.isdigit() else d for d in code)
+        assert write(client, typed).status_code == 302
+
+
 # ---- Turning it on ---------------------------------------------------------------------
 def test_a_person_turns_it_on_with_the_app_and_the_password(client, clock):
     alice = make_person("Alice")

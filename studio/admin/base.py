@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
@@ -246,8 +247,14 @@ class StudioAdmin(DjangoAdmin[M]):
         return super().changelist_view(request, own | (extra_context or {}))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Head the filters with the words of the columns and the form."""
-        found = super().get_changelist_instance(request)
+        """Head the filters with the words of the columns and the form.
+
+        A year that no calendar has is a wrong filter as others are: the list opens without it.
+        """
+        try:
+            found = super().get_changelist_instance(request)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters from error
         for spec in found.filter_specs:
             name = getattr(spec, "field_path", "")
             spec.title = self.labels.get(name) or FILTER_TITLES.get(name, spec.title)

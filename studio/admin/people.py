@@ -30,6 +30,7 @@ from studio.admin.base import (
 from studio.admin.confirming import Question, asked
 from studio.admin.filters import ProjectFilter
 from studio.admin.members import PersonMembershipInline
+from studio.forms.new_password import NewPasswordMixin
 from studio.models import Invite, Membership, User
 from studio.models.project import InviteQuerySet
 from studio.services import notices, people, rights, sessions, two_factor
@@ -46,7 +47,7 @@ A = TypeVar("A", AccessAttempt, AccessLog)
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
-class NewPersonForm(BaseUserCreationForm):  # type: ignore[type-arg]  # takes no parameters at run time
+class NewPersonForm(NewPasswordMixin, BaseUserCreationForm):  # type: ignore[type-arg]  # takes no parameters at run time
     class Meta:
         model = User
         fields = ("email", "name")
@@ -64,7 +65,7 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # takes no paramete
         return str(self.cleaned_data["email"]).lower()
 
 
-class PersonPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
+class PersonPasswordForm(NewPasswordMixin, AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
     usable_password_help_text = WITHOUT_ONE
 
     def save(self, commit: bool = True) -> User:

@@ -10,6 +10,7 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import PasswordChangeForm
 
 from studio.forms.current_password import CurrentPasswordMixin
+from studio.forms.new_password import NewPasswordField, NewPasswordMixin
 from studio.http import StudioRequest
 from studio.incoming_text import tidy_line
 from studio.models import User
@@ -66,7 +67,7 @@ class NewAccountForm(forms.Form):
     email = forms.EmailField(
         label="Email", max_length=254, widget=_email(), error_messages=EMAIL_WORDS
     )
-    password = forms.CharField(
+    password = NewPasswordField(
         label="Password",
         strip=False,
         max_length=4096,
@@ -176,7 +177,7 @@ class AccountForm(CurrentPasswordMixin, forms.ModelForm):  # type: ignore[type-a
         return person
 
 
-class ChangePasswordForm(CurrentPasswordMixin, PasswordChangeForm):
+class ChangePasswordForm(NewPasswordMixin, CurrentPasswordMixin, PasswordChangeForm):
     error_messages = {
         "password_mismatch": "The two new passwords are not the same.",
     }

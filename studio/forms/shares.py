@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from studio.forms.new_password import NewPasswordField
 from studio.models import Share
 from studio.services.sharing.making import Options
 
@@ -78,7 +79,7 @@ class ShareForm(forms.Form):
         widget=forms.DateInput(attrs={"class": "input", "type": "date"}, format="%Y-%m-%d"),
         error_messages={"invalid": "The last day must be a date, such as 2026-12-31."},
     )
-    password = forms.CharField(
+    password = NewPasswordField(
         required=False,
         min_length=MIN_PASSWORD_CHARS,
         max_length=128,

@@ -26,9 +26,11 @@ from studio.media.boxes import (
     Box,
     NotReadable,
     boxes,
+    inner_box,
     read,
     table_bytes,
 )
+from studio.media.fragments import Fragments
 
 __all__ = ["NotReadable", "without_words"]
 
@@ -76,8 +78,9 @@ def _patches(file: BinaryIO, size: int) -> Iterator[Patch]:
 
 
 def _box_patches(file: BinaryIO, size: int) -> Iterator[Patch]:
-    end, media, fragmented = 0, [], False
+    end, media = 0, []
     samples: list[tuple[int, int]] = []
+    fragments = Fragments()
     for box in _until_garbage(file, size):
         end = box.end
         if box.kind in (b"ftyp", b"styp"):
@@ -87,18 +90,17 @@ def _box_patches(file: BinaryIO, size: int) -> Iterator[Patch]:
         elif box.kind == b"sidx":
             yield from ()
         elif box.kind == b"moov":
-            yield from _index(file, box, samples)
+            yield from _index(file, box, samples, fragments)
         elif box.kind == b"moof":
-            fragmented = True
-            yield from _inside(file, box)
+            samples += fragments.samples(file, box)
+            yield from _fragment(file, box, fragments)
         else:
             yield from _emptied(box)
     if size - end >= 8:
         yield Patch(end, size, min(size - end, _MAX_LENGTH).to_bytes(4) + b"free")
     else:
         yield Patch(end, size)
-    if not fragmented:
-        yield from _gaps(media, samples)
+    yield from _gaps(media, samples)
 
 
 def _until_garbage(file: BinaryIO, size: int) -> Iterator[Box]:
@@ -131,18 +133,32 @@ def _brands(file: BinaryIO, box: Box) -> Iterator[Patch]:
             yield Patch(box.body + at, min(box.body + at + 4, box.end), b"isom")
 
 
-def _index(file: BinaryIO, moov: Box, samples: list[tuple[int, int]]) -> Iterator[Patch]:
+def _index(
+    file: BinaryIO, moov: Box, samples: list[tuple[int, int]], fragments: Fragments
+) -> Iterator[Patch]:
     for box in boxes(file, moov.body, moov.end):
         if box.kind == b"trak" and _handler(file, box) not in (b"vide", b"soun"):
             yield from _emptied(box)  # chapters, subtitles, time codes: its samples are words
         elif box.kind == b"trak":
             samples += _samples(file, box)
+            fragments.plays(file, box)
             yield from _inside(file, box)
         elif box.kind == b"udta" and _only_the_encoder(file, box):
             continue
         else:
+            if box.kind == b"mvex":
+                fragments.read_defaults(file, box)
             yield from _judged(file, box, b"moov")
     yield from _tail(file, moov)
+
+
+def _fragment(file: BinaryIO, moof: Box, fragments: Fragments) -> Iterator[Patch]:
+    for box in boxes(file, moof.body, moof.end):
+        if box.kind == b"traf" and not fragments.is_played(file, box):
+            yield from _emptied(box)
+        else:
+            yield from _judged(file, box, b"moof")
+    yield from _tail(file, moof)
 
 
 def _inside(file: BinaryIO, parent: Box) -> Iterator[Patch]:
@@ -225,23 +241,14 @@ def _only_the_encoder(file: BinaryIO, box: Box) -> bool:
 # ---- The media -------------------------------------------------------------------------------------
 
 
-def _found(file: BinaryIO, parent: Box, *path: bytes) -> Box | None:
-    for kind in path:
-        inner = next((b for b in boxes(file, parent.body, parent.end) if b.kind == kind), None)
-        if inner is None:
-            return None
-        parent = inner
-    return parent
-
-
 def _handler(file: BinaryIO, trak: Box) -> bytes:
-    box = _found(file, trak, b"mdia", b"hdlr")
+    box = inner_box(file, trak, b"mdia", b"hdlr")
     return read(file, box)[8:12] if box else b""
 
 
 def _samples(file: BinaryIO, trak: Box) -> list[tuple[int, int]]:
     """Return where each chunk of a track's samples begins and ends."""
-    table = _found(file, trak, b"mdia", b"minf", b"stbl")
+    table = inner_box(file, trak, b"mdia", b"minf", b"stbl")
     if table is None:
         return []
     found = {box.kind: read(file, box) for box in boxes(file, table.body, table.end)}

@@ -50,6 +50,16 @@ def read(file: BinaryIO, box: Box) -> bytes:
     return file.read(box.end - box.body)
 
 
+def inner_box(file: BinaryIO, parent: Box, *path: bytes) -> Box | None:
+    """Return the first box at the end of a path of kinds; None where there is none."""
+    for kind in path:
+        inner = next((b for b in boxes(file, parent.body, parent.end) if b.kind == kind), None)
+        if inner is None:
+            return None
+        parent = inner
+    return parent
+
+
 # What each box of the index holds that a player reads: a box that is not listed is not played.
 CHILDREN: dict[bytes, frozenset[bytes]] = {
     b"moov": frozenset({b"mvhd", b"trak", b"mvex"}),

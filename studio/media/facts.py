@@ -60,6 +60,7 @@ class MediaFacts:
     turned: int  # degrees clockwise: 0, 90, 180 or 270
     mirrored: bool  # left and right change places before it is turned
     duration: Fraction  # seconds from the first frame's appearance to the last one's end
+    starts: Fraction  # seconds on the file's own clock, as a browser counts; mostly 0
     frames: int  # that are shown
     rate: Fraction  # frames a second; where they are not evenly spaced, the nominal rate
     steady: bool  # whether frames come evenly, as far as the file's clock can say
@@ -102,7 +103,10 @@ class MediaFacts:
             sound = values["sound"]
             return cls(
                 **values
-                | {name: Fraction(values[name]) for name in ("sample_aspect", "duration", "rate")}
+                | {
+                    name: Fraction(values[name])
+                    for name in ("sample_aspect", "starts", "duration", "rate")
+                }
                 | {
                     "colours": Colours(*values["colours"]),
                     "sound": sound

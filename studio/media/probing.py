@@ -63,6 +63,7 @@ def probe_video(path: Path) -> MediaFacts:
             mirrored=shown.turn.mirrored,
             # A clock of milliseconds rounds; frames that come evenly do not.
             duration=len(picture.starts) / rate if steady else picture.end - picture.begin,
+            starts=max(picture.begin, Fraction(0)),
             frames=len(picture.starts),
             rate=rate,
             steady=steady,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from django.conf import settings
@@ -483,6 +484,17 @@ class Generation(models.Model):
     @property
     def clip_url(self) -> str:
         return f"/media/clips/{self.code}.mp4?v={self.sha256[:8]}" if self.clip else ""
+
+    @property
+    def played_url(self) -> str:
+        """The same for players, which count from the first frame: it need not appear at once."""
+        return f"{self.clip_url}{self.start_mark}" if self.clip else ""
+
+    @property
+    def start_mark(self) -> str:
+        """What an address says of when the first frame appears on the file's own clock."""
+        starts = float(Fraction((self.media_facts or {}).get("starts", 0)))
+        return f"#starts={starts:.6f}" if starts > 0 else ""
 
     @property
     def preview_url(self) -> str:

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 
+from studio.search.postgresql import MOST_CHARS
 from studio.search.words import fold
 
 
@@ -25,7 +26,7 @@ def teach(sender: Any, connection: Any, **more: Any) -> None:
 
 
 def _fold(value: Any) -> Any:
-    return fold(value) if isinstance(value, str) else value
+    return fold(value[:MOST_CHARS]) if isinstance(value, str) else value
 
 
 connection_created.connect(teach, dispatch_uid="studio.search.looking_through")

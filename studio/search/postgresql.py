@@ -19,10 +19,11 @@ from studio.folding import fold_letter
 # What parts words, as a class of regular expressions: the parser sees plain words then, and nothing it
 # takes for a file name, a host or a number with a sign.
 SIGNS = r"\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0\u2000-\u206f\u3000-\u303f"
+MOST_CHARS = 200_000  # of one text; what stands behind is not found
 _FOLD = r"""
 CREATE OR REPLACE FUNCTION studio_search_fold(said text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-DECLARE folded text := normalize(left(said, 200000), NFKD);
+DECLARE folded text := normalize(left(said, {most}), NFKD);
 BEGIN
   IF folded ~ '[^\u0001-\u007f]' THEN
 {letters}
@@ -65,7 +66,7 @@ def fold_function() -> str:
             )
         )
     statements += [f"    folded := replace(folded, '{one}', '{plain}');" for one, plain in several]
-    return _FOLD.format(letters="\n".join(statements), signs=SIGNS)
+    return _FOLD.format(letters="\n".join(statements), signs=SIGNS, most=MOST_CHARS)
 
 
 COLUMNS = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import unicodedata
 from typing import Any
 
 from allauth.core.internal.cryptokit import normalize_user_code
@@ -169,16 +170,22 @@ def _fits(row: Authenticator, user: User, code: str) -> bool:
         row.data |= {"last_counter": counter, "secret": vault.lock(secret)}
         return True
     spare = Authenticator.objects.filter(user=user, type=Type.RECOVERY_CODES).first()
-    if spare is not None and RecoveryCodes(spare).validate_code(code):
+    if spare is not None and RecoveryCodes(spare).validate_code(_plain_digits(code)):
         logger.warning("A recovery code of person %s was used.", user.pk)
         notices.tell(user, notices.RECOVERY)
         return True
     return False
 
 
+def _plain_digits(code: str) -> str:
+    """Return a code with the digits of every script, and of every width, as 0 to 9."""
+    signs = unicodedata.normalize("NFKC", code)
+    return "".join(str(unicodedata.decimal(sign, sign)) for sign in signs)
+
+
 def _counter_of(secret: str, code: str, *, after: int = 0) -> int | None:
     """Return the half minute this code is of; None unless it is a near one later than `after`."""
-    written = normalize_user_code(code)
+    written = normalize_user_code(_plain_digits(code))
     for counter in yield_hotp_counters_from_time():
         expected = format_hotp_value(hotp_value(secret, counter))
         if counter > after and constant_time_compare(written, expected):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from studio.plain_text import one_line
 from studio.providers.amounts import MAX_CLIP_CREDITS, MAX_CLIP_USD, MICROUSD
 from studio.providers.answers import MAX_JOB_ID_BYTES, MAX_JOB_ID_CHARS, MAX_STATUS_CHARS
 from studio.providers.base import Job, PriceHint, ProviderError, Status
@@ -224,7 +225,7 @@ def ask(call: Callable[[], Any]) -> Any:
         return call()
     except ProviderError as error:
         for text in (error.message, error.detail, *getattr(error, "fields", {}).values()):
-            assert text.isprintable()
+            assert one_line(text) == text
             text.encode()
         assert error.retry_after_s is None or 0 <= error.retry_after_s <= 3600
         assert len(error.message) <= 500

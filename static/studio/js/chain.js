@@ -1,8 +1,9 @@
 // The chain page: plays clips one after another without a gap, keeps the playhead and the timeline
 // together, and shows what others do to the chain without stopping anything.
-import { frameAt, middleOf, timecode } from "./frames.js";
+import { frameAt, middleOf, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 import { layOut, segmentsTo } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
@@ -62,8 +63,8 @@ const once = (video, names) =>
 
 async function moveTo(video, seconds) {
   if (video.readyState < 1) await once(video, ["loadedmetadata", "error"]);
-  if (Math.abs(video.currentTime - seconds) > 0.001) {
-    video.currentTime = seconds;
+  if (Math.abs(timeOf(video) - seconds) > 0.001) {
+    setTime(video, seconds);
     await once(video, ["seeked", "error"]);
   }
   if (video.readyState < 2) await once(video, ["loadeddata", "seeked", "error"]);
@@ -108,7 +109,7 @@ async function show(index, seconds, { select = true } = {}) {
   say("");
   const video = deck.dataset.of === one.id ? deck : spare();
   load(video, one);
-  if (video === deck && left === one && !going) video.currentTime = local;
+  if (video === deck && left === one && !going) setTime(video, local);
   else await moveTo(video, local);
   if (mine !== wanted) return;
   raise(video);
@@ -146,7 +147,7 @@ function handOver() {
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(() => mine === wanted && handing && take());
     start(video).then(() => mine === wanted && handing && !video.requestVideoFrameCallback && take());
   };
-  if (video.readyState >= 2 && video.currentTime < 0.001 && !video.seeking) begin();
+  if (video.readyState >= 2 && timeOf(video) < 0.001 && !video.seeking) begin();
   else moveTo(video, 0).then(begin);
 }
 
@@ -157,7 +158,7 @@ function tick() {
   if (!going) return;
   const one = cut[at];
   if (one?.src && deck.dataset.of === one.id) {
-    local = deck.currentTime;
+    local = timeOf(deck);
     if (deck.ended || local >= one.until - one.frame) handOver();
   }
   paint();

@@ -1,8 +1,9 @@
 // Two to four clips under one playhead: side by side, flipped in place, or their difference.
 import { calm } from "./deck.js";
-import { frameAt, frameLength, middleOf, momentAt, timecode } from "./frames.js";
+import { frameAt, frameLength, lengthOf as measured, middleOf, momentAt, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
 const LATE_S = 0.25; // further off than this a clip is set right at once, nearer by its pace
@@ -26,7 +27,7 @@ let wanted = 0; // counts what was asked for: only the last counts
 let stalled = 0; // since when one clip has no data
 let holding = false;
 
-const lengthOf = (video) => video.duration || Number(video.dataset.ms) / 1000;
+const lengthOf = (video) => measured(video, video.dataset.ms);
 const longest = () => Math.max(...videos.map(lengthOf));
 const master = () => videos.reduce((long, video) => (lengthOf(video) > lengthOf(long) ? video : long));
 // A clip that is over shows its last frame.
@@ -40,8 +41,8 @@ const once = (video, names) =>
 async function place(video, seconds) {
   if (video.readyState < 1) await once(video, ["loadedmetadata", "error"]);
   const at = within(video, seconds);
-  if (Math.abs(video.currentTime - at) < 0.0005 && !video.seeking) return;
-  video.currentTime = at;
+  if (Math.abs(timeOf(video) - at) < 0.0005 && !video.seeking) return;
+  setTime(video, at);
   await once(video, ["seeked", "error"]);
 }
 
@@ -70,11 +71,11 @@ function run() {
 function tick(mine) {
   if (mine !== wanted || !going) return;
   const lead = master();
-  if (lead.ended || lead.currentTime >= lengthOf(lead) - frame / 4) return loop ? void moveTo(0) : stop(longest());
+  if (lead.ended || timeOf(lead) >= lengthOf(lead) - frame / 4) return loop ? void moveTo(0) : stop(longest());
   const starving = videos.some((video) => video.readyState < 3 && !video.ended && head < lengthOf(video) - 2 * frame);
   if (!starving) stalled = 0;
   else stalled ||= performance.now();
-  if (!holding) head = lead.currentTime;
+  if (!holding) head = timeOf(lead);
   if (stalled && !holding && performance.now() - stalled > STALL_MS) {
     holding = true;
     for (const video of videos) video.pause();
@@ -86,9 +87,9 @@ function tick(mine) {
 }
 function follow(video) {
   if (head >= lengthOf(video) - frame) return;
-  const off = video.currentTime - head;
+  const off = timeOf(video) - head;
   if (video.paused && !video.ended) video.play().catch(() => {});
-  if (Math.abs(off) > LATE_S) video.currentTime = head;
+  if (Math.abs(off) > LATE_S) setTime(video, head);
   const pull = Math.abs(off) > frame / 3 ? Math.max(-PULL, Math.min(off * 2, PULL)) : 0;
   const rate = speed * (1 - pull);
   if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;

@@ -1,6 +1,6 @@
 // What the lightbox and the light table share: clips that are ready before they are asked for, and
 // the hands that move between them.
-import { frameAt, frameLength, middleOf } from "./frames.js";
+import { frameAt, frameLength, lengthOf, middleOf, setTime, timeOf } from "./frames.js";
 
 const KEPT = 4; // videos kept ready
 const SWIPE_PX = 48;
@@ -52,8 +52,8 @@ export const toggle = (video) => (video.paused ? video.play().catch(() => {}) : 
 export function step(video, frames, fps) {
   const frame = frameLength(fps);
   video.pause();
-  const at = middleOf(frameAt(video.currentTime, frame) + frames, frame);
-  video.currentTime = Math.max(0, Math.min(at, (video.duration || 0) - frame / 2));
+  const at = middleOf(frameAt(timeOf(video), frame) + frames, frame);
+  setTime(video, Math.max(0, Math.min(at, (lengthOf(video) || Infinity) - frame / 2)));
 }
 
 // A finger drawn sideways over the picture moves on; up and down still scrolls.

@@ -1,7 +1,7 @@
 // The light table: a digit rates the clip and the next one plays. Each rating is sent at once; what
 // cannot be sent is kept in this browser and tried again until it is.
 import { onSwipe, prepare, present, start, step, toggle } from "./deck.js";
-import { frameLength, momentAt } from "./frames.js";
+import { frameLength, momentAt, timeOf } from "./frames.js";
 import { Outbox } from "./outbox.js";
 import { lettersOn, toast, typing } from "./studio.js";
 
@@ -224,7 +224,7 @@ desk.addEventListener("submit", (event) => {
   if (id !== "lt-say") return;
   const text = $("lt-why").value.trim();
   if (!text) return $("lt-why").focus();
-  judge("verdict", "needs_changes", { text, at_ms: momentAt(video.currentTime, frameLength(here.dataset.fps)) });
+  judge("verdict", "needs_changes", { text, at_ms: momentAt(timeOf(video), frameLength(here.dataset.fps)) });
   $("lt-why").value = "";
   $("lt-ask").open = false;
   $("lt-changes").focus();

@@ -1,7 +1,7 @@
-// The lightbox: one clip large, over the gallery or as a page of its own. It moves clip to clip in
-// the gallery's filter and order, beyond what the gallery has loaded, and the address goes along.
+// The lightbox: one clip large, over the gallery or as a page of its own. It moves in the gallery's filter
+// and order, beyond what that has loaded, and the address goes along.
 import { calm, onSwipe, prepare, present, start, step, toggle } from "./deck.js";
-import { frameLength, momentAt } from "./frames.js";
+import { frameLength, lengthOf, momentAt, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { showShortcuts } from "./shortcuts.js";
 import { lettersOn, toast, typing } from "./studio.js";
@@ -52,7 +52,7 @@ function mount(article, video) {
   const stage = article.querySelector(".look-stage");
   const bar = article.querySelector(".look-at");
   video.controls = false;
-  const draw = () => (bar.value = video.duration ? (1000 * video.currentTime) / video.duration : 0);
+  const draw = () => (bar.value = (1000 * timeOf(video)) / lengthOf(video) || 0);
   for (const name of ["timeupdate", "seeked"]) video.addEventListener(name, draw);
   stage.addEventListener("click", (event) => event.target.closest("a, button") || toggle(video));
   onSwipe(stage, move);
@@ -214,7 +214,7 @@ document.addEventListener("toggle", (event) => {
 }, true);
 document.body.addEventListener("htmx:configRequest", (event) => {
   const form = event.detail.elt.closest?.("#look .judge");
-  if (form && event.detail.parameters.text) event.detail.parameters.at_ms = momentAt(video().currentTime, frameLength(look().dataset.fps));
+  if (form && event.detail.parameters.text) event.detail.parameters.at_ms = momentAt(timeOf(video()), frameLength(look().dataset.fps));
 });
 document.body.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful || !event.detail.pathInfo?.requestPath.endsWith("/judge/")) return;

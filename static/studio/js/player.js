@@ -1,8 +1,9 @@
 // The clip page: transport, timecode, comment marks, the keys of an editing desk, and what others
 // do to the same clip, shown without taking the cursor or the words of whoever is typing.
-import { frameAt, frameLength, middleOf, momentAt, placeOf, timecode } from "./frames.js";
+import { frameAt, frameLength, lengthOf, middleOf, momentAt, placeOf, setTime, timeOf } from "./frames.js";
 import { beforeLiveSwap } from "./live.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
 const $ = (id) => document.getElementById(id);
@@ -12,7 +13,7 @@ let hideDone = false;
 function mount(player) {
   const video = player.querySelector("video");
   const frame = frameLength(player.dataset.fps);
-  const length = () => video.duration || Number(player.dataset.duration) / 1000;
+  const length = () => lengthOf(video, player.dataset.duration);
   const seek = $("seek");
   const button = (name) => player.querySelector(`[data-do=${name}]`);
   video.controls = false;
@@ -21,7 +22,7 @@ function mount(player) {
   // ---- What the page shows follows the video -------------------------------------------------
   const show = () => {
     if (!video.isConnected) return; // the page went on to another clip
-    const at = video.currentTime;
+    const at = timeOf(video);
     seek.value = Math.round(at * 1000);
     seek.style.setProperty("--at", `${(100 * at) / length()}%`);
     seek.setAttribute("aria-valuetext", `${at.toFixed(2)} of ${length().toFixed(2)} seconds`);
@@ -57,9 +58,9 @@ function mount(player) {
   };
   const go = (seconds, keepPlaying = false) => {
     if (!keepPlaying) video.pause();
-    video.currentTime = Math.max(0, Math.min(seconds, length() - frame / 2));
+    setTime(video, Math.max(0, Math.min(seconds, length() - frame / 2)));
   };
-  const step = (frames) => go(middleOf(frameAt(video.currentTime, frame) + frames, frame));
+  const step = (frames) => go(middleOf(frameAt(timeOf(video), frame) + frames, frame));
   const actions = {
     play: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
     loop: () => button("loop").setAttribute("aria-pressed", (video.loop = !video.loop)),
@@ -80,7 +81,7 @@ function mount(player) {
   const keys = {
     " ": actions.play, k: actions.play, m: actions.mute, f: actions.full, o: actions.loop,
     j: () => pace(-1), l: () => pace(1), ",": () => step(-1), ".": () => step(1),
-    ArrowLeft: () => go(video.currentTime - 1, true), ArrowRight: () => go(video.currentTime + 1, true),
+    ArrowLeft: () => go(timeOf(video) - 1, true), ArrowRight: () => go(timeOf(video) + 1, true),
     Home: () => go(0), End: () => go(length()),
   };
   return { player, video, seek, show, goTo: (ms) => go(placeOf(ms, frame)), keys };
@@ -98,7 +99,7 @@ document.body.addEventListener("htmx:afterSettle", settle);
 settle();
 
 // The moment the page is at, for what stands beside the player: milliseconds, or null without one.
-export const playhead = () => desk && { ms: desk.video.currentTime * 1000, frameMs: 1000 * frameLength(desk.player.dataset.fps) };
+export const playhead = () => desk && { ms: timeOf(desk.video) * 1000, frameMs: 1000 * frameLength(desk.player.dataset.fps) };
 export const goTo = (ms) => desk?.goTo(ms);
 
 // ---- Keys ---------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 // Judging a clip: the comment form and what it is for at the moment, the drawing and the comment the
 // playhead is at, stills, stars by number. What others do arrives beside it and never in it.
 import { isDrawing, readDrawing, stopDrawing } from "./draw.js";
-import { middleAt, timecode } from "./frames.js";
+import { middleAt } from "./frames.js";
 import { drawn, size } from "./ink.js";
 import "./mention.js";
 import { goTo, playhead } from "./player.js";
 import { lettersOn, typing } from "./studio.js";
+import { timecode } from "./timecode.js";
 
 const SHOWN_MS = 900; // how long a drawing stays while the clip plays on
 const $ = (id) => document.getElementById(id);

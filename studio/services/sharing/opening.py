@@ -21,8 +21,8 @@ from studio.services.sharing.saved import matching
 # What a guest's page reads of a row; the rest of a wide table stays where it is.
 COLUMNS = (
     "code", "project_id", "shot", "by_id", "title", "prompt", "aspect_ratio", "width", "height", "fps",
-    "loop", "duration_ms", "duration_s", "clip", "poster", "strip", "charged", "actual_microusd",
-    "estimated_microusd", "estimate_kind", "state",
+    "loop", "duration_ms", "duration_s", "media_facts", "clip", "poster", "strip", "charged",
+    "actual_microusd", "estimated_microusd", "estimate_kind", "state",
 )  # fmt: skip
 
 
@@ -70,6 +70,10 @@ class SharedClip:
     @property
     def clip_url(self) -> str:
         return self._media(".mp4")
+
+    @property
+    def played_url(self) -> str:
+        return f"{self.clip_url}{self.generation.start_mark}"
 
     @property
     def poster_url(self) -> str:
