@@ -1,9 +1,7 @@
 """`python -m tests`, which is `make test`: every test on SQLite, then those to which the database
 makes a difference on PostgreSQL + Redis.
 
-All but the browser's run side by side, as many at once as there are processors: a studio that is
-started and killed waits for most of its time, but a browser with its studio fills the machine, and
-two of them beside one another took as long. With STUDIO_TEST_REQUIRE_ALL=1 nothing
+Tests run side by side, as many at once as there are processors. With STUDIO_TEST_REQUIRE_ALL=1 nothing
 may be missing. Arguments go to pytest and mean one run, on SQLite.
 """
 
@@ -31,24 +29,21 @@ MOST_AT_ONCE = 4
 class Part:
     name: str
     marks: str
-    side_by_side: bool = False
     scaled: bool = False
 
 
 PARTS = (
-    Part("SQLite", "not browser and not processes", side_by_side=True),
-    Part("SQLite, processes", "processes and not browser", side_by_side=True),
+    Part("SQLite", "not browser and not processes"),
+    Part("SQLite, processes", "processes and not browser"),
     Part("SQLite, browser", "browser"),
     Part(
         "PostgreSQL + Redis",
         "not browser and not processes and not pure and not once",
-        side_by_side=True,
         scaled=True,
     ),
     Part(
         "PostgreSQL + Redis, processes",
         "processes and not browser and not once",
-        side_by_side=True,
         scaled=True,
     ),
 )
@@ -77,8 +72,8 @@ def main(arguments: list[str]) -> int:
     for part in PARTS:
         if part.scaled and missing:
             continue
-        spread = ["-n", at_once, "--dist", "worksteal"] if part.side_by_side else []
         environment = scaled if part.scaled else embedded
+        spread = ["-n", at_once, "--dist", "worksteal"]
         codes.append(run(part.name, [*spread, "-m", part.marks], environment))
     if missing:
         print(f"Skipped the tests on PostgreSQL + Redis: {'; '.join(missing)}.")
