@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from studio.providers.catalog import PREVIS, PROVIDER_LABELS
 from studio.services.money import spending
@@ -85,6 +86,20 @@ def drawn(db):
     paid = {name: (n + 1) * 1_000_000 for n, name in enumerate(PAID)}
     month.days[2][1].update(paid)
     return chart(month)
+
+
+@pytest.mark.parametrize(
+    ("today", "opens_at_end"),
+    [
+        ((2026, 11, 1), False),
+        ((2026, 11, 15), False),
+        ((2026, 11, 16), True),
+        ((2026, 12, 1), True),
+    ],
+)
+def test_a_phone_shows_the_half_of_the_month_that_is_lived_in(db, monkeypatch, today, opens_at_end):
+    monkeypatch.setattr(timezone, "now", lambda: datetime(*today, 12, tzinfo=UTC))
+    assert chart(spending.month(make_project(), date(2026, 11, 1))).opens_at_end is opens_at_end
 
 
 def test_every_paid_provider_has_a_colour_of_its_own(drawn):

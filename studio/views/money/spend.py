@@ -31,6 +31,7 @@ from studio.views.streaming import streamed
 LEFT, RIGHT, TOP, BASE = 40.0, 720.0, 20.0, 170.0
 GAP = 2.0
 LINES = 3
+HALF = 15  # days of a month: a phone has room for half the chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Chart:
     days: list[tuple[float, int]]  # x of the middle, day
     legend: list[tuple[str, str]]  # class, provider
     says: str
+    opens_at_end: bool  # where there is no room for all of it: what is newest is seen first
 
 
 @require_safe
@@ -183,7 +185,13 @@ def chart(month: spending.Month) -> Chart:
         ],
         legend=[(_colour(name), PROVIDER_LABELS.get(name, name)) for name in order],
         says=says,
+        opens_at_end=_opens_at_end(month.first),
     )
+
+
+def _opens_at_end(first: date) -> bool:
+    now = timezone.now()
+    return first != month_of(now) or now.day > HALF
 
 
 def _colour(provider: str) -> str:
