@@ -503,9 +503,9 @@ def _touch(pk: int, where: Q | None, changes: Mapping[str, Any]) -> bool:
         return True
 
 
-def touch_failed(pk: int, *, token: str, **changes: Any) -> bool:
-    """As `touch`, only while the generation is failed and this lease is on it."""
-    return _touch(pk, Q(state=S.FAILED, lease_token=token), changes)
+def touch_leased(pk: int, *, state: State, token: str, **changes: Any) -> bool:
+    """As `touch`, only while the generation is in this state and this lease is on it."""
+    return _touch(pk, Q(state=state, lease_token=token), changes)
 
 
 def explain_wait(project_id: int, pks: Sequence[int], text: str) -> int:

@@ -156,6 +156,22 @@ def test_trouble_that_may_pass_is_tried_again_later(project, emulator, asked, fa
     assert store_next() == "stored"
 
 
+def test_a_worker_that_slept_past_its_lease_writes_nothing_on_the_clip(
+    project, emulator, asked, monkeypatch
+):
+    shot = rendered(project, emulator)
+
+    def is_overtaken(*_: object) -> None:
+        lapse(shot)
+        assert leases.claim_work(shot.pk, state=State.STORING, seconds=60, most=MOST_ATTEMPTS)
+        raise httpx.ReadTimeout("too late")
+
+    monkeypatch.setattr(storing, "download_clip", is_overtaken)
+    store_clip(shot.pk)
+    row = again(shot)
+    assert (row.waiting_text, row.next_poll_at) == (shot.waiting_text, shot.next_poll_at)
+
+
 @pytest.mark.parametrize("fault", FORBIDDEN)
 def test_trouble_that_does_not_pass_ends_with_words(project, emulator, asked, fault):
     shot = rendered(project, emulator)

@@ -126,8 +126,9 @@ def _late_try_failed(generation: Generation, token: str, error: Exception) -> st
         text = undownloaded_text(charged, why_failed(error), by_itself=next_try is not None)
     if text != generation.failure_text:
         # Somebody may have asked for the clip meanwhile: then this answer is an old one.
-        lifecycle.touch_failed(
+        lifecycle.touch_leased(
             generation.pk,
+            state=State.FAILED,
             token=token,
             failure_code=code,
             failure_text=text[:500],

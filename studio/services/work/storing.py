@@ -234,7 +234,13 @@ def _try_later(generation: Generation, token: str, error: Exception) -> str:
     pause = max(pause, min(int(getattr(error, "retry_after_s", None) or 0), MAX_PAUSE_S))
     until = timezone.now() + timedelta(seconds=pause)
     text = f"The clip is rendered. Downloading it failed and is tried again by itself: {why_failed(error)}"
-    lifecycle.touch(generation.pk, waiting_text=text[:300], next_poll_at=until)
+    lifecycle.touch_leased(
+        generation.pk,
+        state=State.STORING,
+        token=token,
+        waiting_text=text[:300],
+        next_poll_at=until,
+    )
     release_work(generation.pk, token=token, until=until)
     return f"trying again in {pause} s: {error}"
 
