@@ -20,6 +20,9 @@ DESKTOP = {"width": 1440, "height": 900}
 # How long to wait for what must come. Only a failing test waits so long, so it is generous: a
 # machine that renders and tests at once can take seconds over one click.
 PATIENCE_S = 20.0
+# How htmx tells of a request that a page took along as it was left. One that fails is told of as
+# htmx:sendError or htmx:responseError besides.
+ABORTED = ("htmx:sendAbort,", "htmx:afterRequest,")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -88,7 +91,7 @@ def watch(context: BrowserContext, errors: list[str]) -> None:
     context.set_default_timeout(PATIENCE_S * 1000)
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(ABORTED):
             errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     context.on("console", on_console)
