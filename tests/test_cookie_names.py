@@ -4,11 +4,12 @@ import re
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.test import Client
 
 from studio.cookie_names import named_for
 from studio.uploads import may_be_sent
-from tests.factories import make_user
+from tests.factories import PASSWORD, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -25,6 +26,14 @@ def test_two_studios_at_one_address_have_cookies_of_their_own():
     assert {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME}.isdisjoint(
         {"sessionid", "csrftoken"}
     )
+
+
+def test_every_cookie_of_a_sign_in_is_this_studios_own():
+    person, client = make_user("Maja Aasen"), Client()
+    client.post("/login/", {"username": person.email, "password": PASSWORD})
+    assert SESSION_KEY in client.session
+    own = re.compile(r"ray-(session|csrf|browser)-[0-9a-f]{8}")
+    assert len(client.cookies) >= 2 and all(own.fullmatch(name) for name in client.cookies)
 
 
 def earlier_browser(**options) -> Client:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from studio.models import RateLimit
 from studio.proxies import network_of
 from studio.services import rate_limits, signing_in
+from studio.services.known_browsers import cookie_name
 from studio.services.rate_limits import Limit
 from studio.services.retention import leftovers
 from tests.factories import make_generation
@@ -172,7 +173,7 @@ def test_the_cookie_of_one_account_says_nothing_of_another(clock, judged):
 def test_a_forged_cookie_is_none(clock, value):
     make_person("Alice")
     client = Client()
-    client.cookies["studio_browser"] = value
+    client.cookies[cookie_name()] = value
     assert sign_in(client).status_code == 302
 
 
@@ -180,10 +181,10 @@ def test_the_cookie_lets_nobody_in_and_scripts_cannot_read_it(clock):
     make_person("Alice")
     client = Client()
     sign_in(client)
-    cookie = client.cookies["studio_browser"]
+    cookie = client.cookies[cookie_name()]
     assert cookie["httponly"] and cookie["samesite"] == "Lax"
     other = Client()
-    other.cookies["studio_browser"] = cookie.value
+    other.cookies[cookie_name()] = cookie.value
     assert other.get("/account/").status_code == 302
     assert SESSION_KEY not in other.session
 

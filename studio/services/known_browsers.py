@@ -13,6 +13,7 @@ from django.core import signing
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from studio.cookie_names import named_for
 from studio.models import User
 
 MAX_ACCOUNTS = 5  # in one browser; the latest
@@ -21,7 +22,7 @@ SALT = "studio.known-browser"
 
 
 def cookie_name() -> str:
-    return "__Host-browser" if settings.BEHIND_TLS else "studio_browser"
+    return named_for("browser", settings.SECRET_KEY, behind_tls=settings.BEHIND_TLS)
 
 
 def browser_id(request: HttpRequest, person: User | None) -> str:
